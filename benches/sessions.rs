@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use doorward::internals::directory::Directory;
+use doorward::internals::directory::{Directory, NodeId, Report};
 use doorward::{Clock, Config};
 use doorward_core::domain::{Access, LoginId, SessionId, UserId};
 use doorward_core::protocol::{ReplyTo, SessionInfo, json};
@@ -78,51 +78,41 @@ fn tick(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A node with 20,000 sessions is gone, all of one user or of 200.
+/// A node is gone that had a session of each of 20,000 users of this one.
 fn another_node_goes(criterion: &mut Criterion) {
-    const SESSIONS: usize = 20_000;
-    let config = Config::from_pairs([("sockets.max_per_user", "1000000")]).expect("it is a good one");
+    const USERS: usize = 20_000;
+    let config = Config::from_pairs([("sockets.max_per_address", "1000000")]).expect("it is a good one");
+    let info = |user| SessionInfo {
+        id: SessionId(Clock::System.new_id()),
+        user,
+        login: LoginId(Clock::System.new_id()),
+        transport: "tcp",
+        address: IpAddr::from([127, 0, 0, 1]),
+        since: Clock::System.now(),
+    };
+    let sessions = Directory::new(&config.sockets, Box::new(|_| {}));
+    let users: Vec<_> = (0..USERS).map(|_| UserId(Clock::System.new_id())).collect();
+    let _tickets: Vec<_> = users.iter().map(|user| sessions.admit(info(*user), None)).collect();
+    let mut version = 0;
     let mut group = criterion.benchmark_group("20,000 sessions of another node go");
     group.sample_size(10);
-    for users in [1, 200] {
-        let users: Vec<_> = (0..users).map(|_| UserId(Clock::System.new_id())).collect();
-        let come = || {
-            let sessions = Directory::new(&config.sockets, Box::new(|_| {}));
-            let came =
-                (0..SESSIONS).map(|number| (users[number % users.len()], SessionId(Clock::System.new_id())));
-            let came: Vec<_> = came.collect();
-            for (user, id) in &came {
-                sessions.add_remote(SessionInfo {
-                    id: *id,
-                    user: *user,
-                    login: LoginId(Clock::System.new_id()),
-                    transport: "tcp",
-                    address: IpAddr::from([127, 0, 0, 1]),
-                    since: Clock::System.now(),
-                });
-            }
-            (sessions, came)
-        };
-        group.bench_function(format!("{} users, in one pass", users.len()), |bencher| {
-            bencher.iter_batched(
-                come,
-                |(sessions, gone)| {
-                    sessions.remove_remote(gone);
-                    sessions
-                },
-                BatchSize::PerIteration,
-            );
-        });
-        group.bench_function(format!("{} users, one after the other", users.len()), |bencher| {
-            let one_by_one = |(sessions, gone): (Directory, Vec<_>)| {
-                for gone in gone {
-                    sessions.remove_remote(vec![gone]);
+    group.bench_function("in one pass", |bencher| {
+        bencher.iter_batched(
+            || {
+                version += 1;
+                let node = NodeId(Clock::System.new_id());
+                for user in &users {
+                    let sessions_of_one = vec![info(*user)];
+                    let report =
+                        Report { user: *user, version, part: 0, is_last: true, sessions: sessions_of_one };
+                    assert!(!sessions.hear(node, report).asks, "it is whole");
                 }
-                sessions
-            };
-            bencher.iter_batched(come, one_by_one, BatchSize::PerIteration);
-        });
-    }
+                node
+            },
+            |node| sessions.forget_nodes(&[node]),
+            BatchSize::PerIteration,
+        );
+    });
     group.finish();
 }
 

@@ -21,7 +21,8 @@ use crate::actors::db::WATCHERS;
 use crate::actors::{Db, Live};
 use crate::brand::Brand;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Node, RelayNode};
+use crate::cluster::message::NodeId;
+use crate::cluster::{Cluster, Node, Relay, RelayNode};
 use crate::config::Config;
 use crate::events::{Publisher, RoomRights};
 use crate::limits::RateLimits;
@@ -111,12 +112,12 @@ impl Application {
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
-        let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
+        let (others, node, relay) = connect(&config, &clock)?;
         let events = Arc::clone(&additions.events);
         rooms::check_words(&config.rooms, &events)?;
         let kinds = rooms::with_rules(&config.rooms, &additions.room_rules)?;
-        let live = Live::in_cluster(&config.sockets, cluster, (kinds, events), &clock);
-        let relay = rooms::connect(&config, &clock, &live)?;
+        let live = Live::in_cluster(&config.sockets, others, (kinds, events), &clock);
+        rooms::take_tokens(&config, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
         let accounts = start_accounts(accounts.await).await?;
@@ -245,8 +246,7 @@ impl Application {
             let logins = self.accounts.logins().clone();
             rt::spawn(node.run(self.live.sessions.directory().clone(), logins))
         });
-        let relay =
-            self.relay.map(|node| rt::spawn(rooms::exchange(node, self.live.sessions.rooms().clone())));
+        let relay = self.relay.map(|node| rt::spawn(rooms::exchange(node, self.live.sessions.clone())));
         let mut server = rt::spawn(server);
         tokio::select! {
             () = shutdown => {}
@@ -261,7 +261,7 @@ impl Application {
         if node.is_some() {
             self.live.cluster.leave().await;
         }
-        self.live.sessions.rooms().leave_cluster().await;
+        self.live.sessions.leave_cluster().await;
         resets.abort();
         if !matches!(within(EMAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
             tracing::warn!("some requests for links by email were not answered");
@@ -334,6 +334,16 @@ pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, Stri
     create_data_dir(config)?;
     private_files::create_database(&config.database.url);
     db::open(&config.database.url, connections)
+}
+
+/// The handles that reach the other nodes, and their tasks. None if there are no others.
+type Connected = ((Cluster, Option<Relay>), Option<Node>, Option<RelayNode>);
+
+fn connect(config: &Config, clock: &Clock) -> Result<Connected, String> {
+    let id = NodeId(clock.new_id());
+    let (cluster, node) = Cluster::new(&config.cluster, id)?;
+    let (relay, relay_node) = Relay::new(&config.cluster, id, clock)?.unzip();
+    Ok(((cluster, relay), node, relay_node))
 }
 
 /// Prepares what the accounts need before the first request.

@@ -119,6 +119,7 @@ pub mod internals {
         pub use crate::cluster::frame::{Body, Frame};
         pub use crate::cluster::message::{Envelope, NodeId};
         pub use crate::cluster::peers::{Effect, Peers};
+        pub use crate::cluster::session_news::{Query, Reply, SessionList};
     }
     pub mod brand {
         pub use crate::brand::Brand;
@@ -133,7 +134,7 @@ pub mod internals {
         pub use crate::db::{Conn, lock_name, open, write};
     }
     pub mod directory {
-        pub use crate::directory::{Directory, Revocations};
+        pub use crate::directory::{Directory, NodeId, Report, Revocations};
     }
     pub mod import {
         pub use crate::import::{Format, Limits, Mapping, Reason, Row, SourceError, open};

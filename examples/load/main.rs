@@ -130,7 +130,7 @@ enum Command {
     Ends(ends::Options),
     /// The same figures as sockets, users, and revoked logins become more, and memory after many sockets have gone
     ///
-    /// Takes about six minutes.
+    /// With Redis, also what a node costs as the other nodes have more sessions. Takes about seven minutes.
     Growth(growth::Options),
     /// What `peers` compares with
     #[command(hide = true)]

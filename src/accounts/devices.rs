@@ -11,7 +11,7 @@ use crate::models::login_pages;
 use crate::models::logins::{self, LiveLogin, Scope};
 use doorward_core::domain::LoginKind;
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, LoginId, UserId};
+use doorward_core::domain::{Access, LoginId, SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
 
 /// In characters; the rest of a user agent tells a user nothing.
@@ -132,10 +132,19 @@ impl Accounts {
             .await
     }
 
-    /// The user's live sockets, on all nodes that this one knows of, the oldest first.
-    #[must_use]
-    pub fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.0.logins.sessions.directory().of_user(user)
+    /// The user's live sockets on all nodes, the oldest first.
+    pub async fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.0.logins.sessions.of_user(user).await
+    }
+
+    /// Up to `limit` of them past `after`.
+    pub async fn own_sessions_after(
+        &self,
+        user: UserId,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<SessionInfo>> {
+        self.0.logins.sessions.of_user_after(user, after, limit).await
     }
 
     /// Revokes the login that the access token belongs to.

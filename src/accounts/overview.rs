@@ -1,13 +1,13 @@
 //! Lists and counts for administrators: where users are signed in, who is connected, and the audit trail.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use utoipa::ToSchema;
 
 use serde::Serialize;
 
 use super::{Accounts, Error};
+use crate::actors::SessionPage;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::audit_pages::{self, StoredEvent};
@@ -15,7 +15,6 @@ use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::stored::Stored;
 use crate::models::{api_keys, audit_summary, login_pages, users};
 use doorward_core::domain::{LoginId, LoginKind, SessionId, UserId, describe_user_agent};
-use doorward_core::protocol::SessionInfo;
 
 pub use crate::models::audit_events::{Action as AuditAction, Outcome};
 pub use crate::models::audit_pages::{AuditFilter, Ended};
@@ -63,7 +62,7 @@ pub struct Stats {
     /// Active ones.
     #[schema(example = 1700)]
     pub logins: i64,
-    /// Live sockets, on all nodes that this one knows of.
+    /// Live sockets on all nodes. The others say every second or less often how many they have.
     #[schema(example = 640)]
     pub sessions: usize,
     /// Active ones.
@@ -103,22 +102,14 @@ impl Accounts {
             .await
     }
 
-    /// Up to `limit` live sockets past `after`, the oldest first, on all nodes that this one knows of.
-    #[must_use]
-    pub fn sessions_after(
+    /// Up to `limit` live sockets past `after`, the oldest first, as all nodes report them now.
+    pub async fn sessions_after(
         &self,
         user: Option<UserId>,
         after: Option<SessionId>,
         limit: usize,
-    ) -> Vec<Arc<SessionInfo>> {
-        let directory = self.0.logins.sessions.directory();
-        match user {
-            Some(user) => {
-                let follows = |info: &Arc<SessionInfo>| after.is_none_or(|after| info.id > after);
-                directory.of_user(user).into_iter().filter(follows).take(limit).collect()
-            }
-            None => directory.page(after, limit),
-        }
+    ) -> SessionPage {
+        self.0.logins.sessions.page(user, after, limit).await
     }
 
     /// Up to `limit` rows of the audit trail, the newest first.

@@ -7,7 +7,7 @@ use doorward_core::rooms::Kinds;
 use super::Sessions;
 use super::session::SessionMetrics;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Relay};
 use crate::config;
 use crate::directory::{Directory, Revocations};
 use crate::events::Events;
@@ -27,22 +27,31 @@ impl Live {
     /// For a process without other nodes.
     #[must_use]
     pub fn alone(limits: &config::Sockets) -> Self {
-        Self::in_cluster(limits, Cluster::default(), (Kinds::default(), Arc::default()), &Clock::System)
+        let rooms = (Kinds::default(), Arc::default());
+        Self::in_cluster(limits, (Cluster::default(), None), rooms, &Clock::System)
     }
 
-    /// For one of several nodes: the others are told which sessions begin and end here.
+    /// For one of several nodes: those to which a user is connected tell each other of the user's sessions.
     #[must_use]
     pub fn in_cluster(
         limits: &config::Sockets,
-        cluster: Cluster,
+        (cluster, relay): (Cluster, Option<Relay>),
         (kinds, events): (Kinds, Arc<Events>),
         clock: &Clock,
     ) -> Self {
-        let speaker = cluster.clone();
-        let directory = Directory::new(limits, Box::new(move |change| speaker.session_changed(change)));
+        let speaker = relay.clone();
+        let tell = move |change| {
+            if let Some(relay) = &speaker {
+                relay.sessions_changed(change);
+            }
+        };
+        let directory = Directory::new(limits, Box::new(tell));
         let revocations = Arc::<Revocations>::default();
         let rooms = Rooms::new(kinds, events, Arc::clone(&revocations), clock.clone());
-        let sessions = Sessions::new(limits, directory, Arc::clone(&revocations), rooms);
+        if let Some(relay) = relay.clone().filter(|_| rooms.are_on()) {
+            rooms.relay_by(relay);
+        }
+        let sessions = Sessions::new(limits, directory, Arc::clone(&revocations), rooms, relay);
         Self { sessions, revocations, cluster, metrics: SessionMetrics::default() }
     }
 
@@ -50,7 +59,7 @@ impl Live {
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.metrics.register_metrics(registry);
         self.cluster.register_metrics(registry);
-        self.sessions.directory().register_metrics(registry);
+        self.sessions.register_metrics(registry);
         self.sessions.rooms().register_metrics(registry);
         let sessions = self.sessions.clone();
         registry.reading(

@@ -10,4 +10,4 @@ pub mod transport;
 pub use db::Db;
 pub use hasher::Hasher;
 pub use live::Live;
-pub use session_manager::Sessions;
+pub use session_manager::{SessionPage, Sessions};

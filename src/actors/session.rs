@@ -129,7 +129,7 @@ pub struct Session<T: Transport> {
     live_rights: Option<Arc<LiveRights>>,
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
-    /// An answer waits until other nodes' messages reach a room.
+    /// An answer waits for other nodes: until their messages reach a room, or until they have said which sessions there are.
     is_joining: bool,
     /// The rooms that it has joined; none before the first.
     in_rooms: Option<Box<InRooms>>,

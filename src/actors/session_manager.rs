@@ -1,6 +1,7 @@
 //! `SessionManager`: an actor per worker thread that knows the thread's sessions by id and by login.
 //! [`Sessions`] speaks to all of them; [`WorkerSessions`] is one thread's own.
 
+mod everywhere;
 mod rooms;
 
 use std::collections::{HashMap, HashSet};
@@ -13,9 +14,12 @@ use doorward_core::protocol::CloseReason;
 use tokio::sync::watch;
 
 use crate::clock::Timestamp;
+use crate::cluster::Relay;
 use crate::config;
 use crate::directory::{Directory, Revocations};
 use crate::rooms::{Rooms, WorkerRooms};
+
+pub use self::everywhere::SessionPage;
 
 /// What a session is told from outside.
 #[derive(Debug, Clone, Copy, Message)]
@@ -43,6 +47,8 @@ struct Shared {
     directory: Directory,
     revocations: Arc<Revocations>,
     rooms: Rooms,
+    /// The way to the other nodes; none without any.
+    relay: Option<Relay>,
     draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
@@ -56,12 +62,14 @@ impl Sessions {
         directory: Directory,
         revocations: Arc<Revocations>,
         rooms: Rooms,
+        relay: Option<Relay>,
     ) -> Self {
         Self(Arc::new(Shared {
             managers: Mutex::default(),
             directory,
             revocations,
             rooms,
+            relay,
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
@@ -111,7 +119,8 @@ impl Sessions {
 
     /// Tells the user's sessions of this node that roles or claims have changed.
     pub fn access_changed(&self, user: UserId) {
-        let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
+        let logins =
+            self.0.directory.local_of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
         if !logins.is_empty() {
             let logins: Arc<[_]> = logins.into_iter().collect();
             self.tell(|| TellLogins(Arc::clone(&logins)));

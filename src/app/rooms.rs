@@ -8,10 +8,9 @@ use doorward_core::protocol::NamespaceId;
 use doorward_core::rooms::presence::PresenceNode;
 use doorward_core::rooms::{KindName, Kinds, RoomName, Rule, WORDS};
 
-use crate::actors::Live;
+use crate::actors::{Live, Sessions};
 use crate::auth::room_tokens::{LARGEST_FILE, RoomTokenKeys};
-use crate::clock::Clock;
-use crate::cluster::{FromNodes, RelayNode, RoomRelay};
+use crate::cluster::{FromNodes, RelayNode};
 use crate::config::{Config, RoomTokenFile};
 use crate::events::Events;
 use crate::ownership::{self, Need};
@@ -63,27 +62,22 @@ fn text_of(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Takes the tokens of the application's backend, and connects the rooms with those of the other nodes, if there are any.
-/// Answers the task for [`exchange`].
-pub(super) fn connect(config: &Config, clock: &Clock, live: &Live) -> Result<Option<RelayNode>, String> {
-    let rooms = live.sessions.rooms();
+/// Takes the tokens of the application's backend.
+pub(super) fn take_tokens(config: &Config, live: &Live) -> Result<(), String> {
     if let Some(keys) = token_keys(config)? {
-        rooms.take_tokens(keys);
+        live.sessions.rooms().take_tokens(keys);
     }
-    if !rooms.are_on() {
-        return Ok(None);
-    }
-    let Some((relay, node)) = RoomRelay::new(&config.cluster, clock)? else { return Ok(None) };
-    rooms.relay_by(relay);
-    Ok(Some(node))
+    Ok(())
 }
 
-/// Exchanges messages with the other nodes, for ever.
-pub(super) async fn exchange(node: RelayNode, rooms: Rooms) {
-    node.run(|from| match from {
+/// Exchanges messages to rooms and lists of sessions with the other nodes, for ever.
+pub(super) async fn exchange(node: RelayNode, sessions: Sessions) {
+    let (directory, rooms) = (sessions.directory().clone(), sessions.rooms().clone());
+    node.run(directory, |from| match from {
         FromNodes::Message(room, content) => receive(&rooms, room, content),
         FromNodes::Presence(node, room, news) => rooms.hear_presence(PresenceNode(node.0), room, news),
         FromNodes::Subscribed(room) => rooms.presence_subscribed(room),
+        FromNodes::Excess(excess) => sessions.close_excess(excess),
         FromNodes::Gone(node) => rooms.forget_node(PresenceNode(node.0)),
     })
     .await;

@@ -1,6 +1,6 @@
 //! Which nodes are there, by what arrives from them. No I/O.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::message::NodeId;
@@ -8,29 +8,59 @@ use super::message::NodeId;
 /// A node from which nothing has come for so long counts as dead. Each gives a sign of life three times as often.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// Nodes that are remembered. What further ones tell of their sessions lasts until they are silent in each room.
+/// Nodes that are remembered, and so many silent ones. What further ones tell of their sessions lasts until they are
+/// silent in each room.
 const MOST: usize = 1000;
 
 /// When something last came from which node.
 #[derive(Debug, Default)]
-pub struct Alive(HashMap<NodeId, Instant>);
+pub struct Alive {
+    heard: HashMap<NodeId, Instant>,
+    /// Nodes that have fallen silent. They may have been paused, or cut off from Redis.
+    silent: HashSet<NodeId>,
+}
+
+/// What was known of a node from which something has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    Unknown,
+    Alive,
+    /// It had counted as dead.
+    Silent,
+}
 
 impl Alive {
     /// Something has come from the node.
-    pub fn hear(&mut self, node: NodeId, now: Instant) {
-        if self.0.len() < MOST || self.0.contains_key(&node) {
-            self.0.insert(node, now);
+    pub fn hear(&mut self, node: NodeId, now: Instant) -> Before {
+        let is_known = self.heard.contains_key(&node);
+        if is_known || self.heard.len() < MOST {
+            self.heard.insert(node, now);
+        }
+        match (self.silent.remove(&node), is_known) {
+            (true, _) => Before::Silent,
+            (false, true) => Before::Alive,
+            (false, false) => Before::Unknown,
         }
     }
 
     /// The node has said goodbye.
     pub fn forget(&mut self, node: NodeId) {
-        self.0.remove(&node);
+        self.heard.remove(&node);
+        self.silent.remove(&node);
     }
 
     /// The nodes that are silent, each once.
     pub fn take_silent(&mut self, now: Instant) -> Vec<NodeId> {
-        self.0.extract_if(|_, heard| *heard + SILENCE <= now).map(|(node, _)| node).collect()
+        let silent: Vec<_> =
+            self.heard.extract_if(|_, heard| *heard + SILENCE <= now).map(|(node, _)| node).collect();
+        let room = MOST.saturating_sub(self.silent.len());
+        self.silent.extend(silent.iter().take(room));
+        silent
+    }
+
+    /// The nodes that are there.
+    pub fn nodes(&self) -> HashSet<NodeId> {
+        self.heard.keys().copied().collect()
     }
 }
 
@@ -41,10 +71,13 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
+    fn node(number: u128) -> NodeId {
+        NodeId(Uuid::from_u128(number))
+    }
+
     #[test]
     fn a_node_is_dead_once_when_it_was_silent_for_six_seconds() {
         let (mut alive, start) = (Alive::default(), Clock::System.instant());
-        let node = |number| NodeId(Uuid::from_u128(number));
         let at = |seconds| start + Duration::from_secs(seconds);
         for number in 1..=3 {
             alive.hear(node(number), at(0));
@@ -53,11 +86,27 @@ mod tests {
         alive.forget(node(3));
         assert_eq!(alive.take_silent(at(5)), []);
         assert_eq!(alive.take_silent(at(6)), [node(1)]);
+        assert_eq!(alive.nodes(), HashSet::from([node(2)]));
         assert_eq!(alive.take_silent(at(9)), []);
         assert_eq!(alive.take_silent(at(10)), [node(2)]);
         for number in 0..5000 {
             alive.hear(node(number), at(10));
         }
         assert_eq!(alive.take_silent(at(16)).len(), MOST);
+        assert!(alive.silent.len() <= MOST);
+    }
+
+    #[test]
+    fn a_node_that_returns_after_it_counted_as_dead_is_noticed_once() {
+        let (mut alive, start) = (Alive::default(), Clock::System.instant());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(alive.hear(node(1), at(0)), Before::Unknown);
+        assert_eq!(alive.hear(node(1), at(0)), Before::Alive);
+        assert_eq!(alive.take_silent(at(6)), [node(1)]);
+        assert_eq!(alive.hear(node(1), at(7)), Before::Silent);
+        assert_eq!(alive.hear(node(1), at(8)), Before::Alive);
+        assert_eq!(alive.take_silent(at(14)), [node(1)]);
+        alive.forget(node(1));
+        assert_eq!(alive.hear(node(1), at(15)), Before::Unknown, "it had said goodbye");
     }
 }

@@ -4,12 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::message::{Envelope, NodeId, NodeMessage};
 
-/// How many lists of all its sessions a node publishes, however often others request them: a few in a row
-/// when nodes start and stop, then one every few seconds.
-const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
-
 /// Messages read each second (one counts once for each KiB), and revoked logins taken from them. The rest is
-/// ignored: a later list replaces lost session changes, the revocation poll finds lost revocations.
+/// ignored: the revocation poll finds lost revocations.
 const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
 const REVOKED: Budget = Budget::new(5000, Duration::from_secs(1));
 
@@ -48,7 +44,6 @@ impl Budget {
 /// The budgets for everything that other nodes can cause.
 #[derive(Debug)]
 pub struct Budgets {
-    lists: Budget,
     read: Budget,
     revoked: Budget,
     log_lines: Budget,
@@ -60,16 +55,11 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { lists: LISTS, read: READ, revoked: REVOKED, log_lines: LOG_LINES, ignored: 0, since_yield: 0 }
+        Self { read: READ, revoked: REVOKED, log_lines: LOG_LINES, ignored: 0, since_yield: 0 }
     }
 }
 
 impl Budgets {
-    /// Whether this node may publish its list now.
-    pub fn may_publish_list(&mut self, now: Instant) -> bool {
-        self.lists.take(1, now)
-    }
-
     /// Whether to let other tasks of this thread run before the next message.
     pub const fn should_yield(&mut self) -> bool {
         let due = self.since_yield >= YIELD_AFTER;
@@ -122,15 +112,13 @@ mod tests {
     fn messages_over_the_budget_are_ignored_until_the_next_second() {
         let (mut budgets, start) = (Budgets::default(), Clock::System.instant());
         let (own, other) = (NodeId(uuid::Uuid::nil()), NodeId(uuid::Uuid::max()));
-        let beat =
-            serde_json::to_vec(&Envelope { node: other, number: 1, message: NodeMessage::Beat }).unwrap();
+        let message = NodeMessage::Beat { sessions: 0 };
+        let beat = serde_json::to_vec(&Envelope { node: other, number: 1, message }).unwrap();
         let read =
             |budgets: &mut Budgets, at| (0..70_000).filter_map(|_| budgets.read(own, &beat, at)).count();
         assert_eq!(read(&mut budgets, start), 60_000);
         assert!(budgets.should_yield() && !budgets.should_yield());
         assert!(budgets.read(own, b"x", start).is_none());
         assert_eq!(read(&mut budgets, start + Duration::from_secs(1)), 60_000);
-        let lists = (0..100).filter(|_| budgets.may_publish_list(start)).count();
-        assert_eq!(lists, 4);
     }
 }

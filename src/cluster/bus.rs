@@ -63,27 +63,28 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Resu
     Ok(answer.map_err(|_| BusError::Silent)??)
 }
 
+#[derive(Clone)]
 pub(super) struct Publisher {
     redis: MultiplexedConnection,
     channel: String,
 }
 
 impl Publisher {
-    /// Sends `bytes` to all nodes, including this one.
-    pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<(), BusError> {
+    /// Sends `bytes` to all nodes, including this one. Answers how many have subscribed, as far as this server of Redis knows.
+    pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<usize, BusError> {
         Ok(self.redis.publish(&self.channel, bytes).await?)
     }
 }
 
 impl Publisher {
-    /// Sends each of these on a channel of its own, in one round trip.
+    /// Sends each of these on a channel of its own, in one round trip. Answers how many nodes have subscribed to each.
     pub(super) async fn publish_each(
         &mut self,
         all: impl Iterator<Item = (String, Vec<u8>)>,
-    ) -> Result<(), BusError> {
+    ) -> Result<Vec<usize>, BusError> {
         let mut pipe = redis::pipe();
         for (channel, bytes) in all {
-            pipe.publish(channel, bytes).ignore();
+            pipe.publish(channel, bytes);
         }
         Ok(pipe.query_async(&mut self.redis).await?)
     }

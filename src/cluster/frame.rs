@@ -1,5 +1,5 @@
-//! What travels on a room's channel: a byte that says what it is, the 16 bytes of the node that sent it, and its body as
-//! UTF-8. The channel's name says which room. A node ignores what it does not know, so that nodes of two versions can run
+//! What travels on the channels of rooms and nodes: a byte that says what it is, the 16 bytes of the node that sent it, and
+//! its body as UTF-8. The channel's name says which room. A node ignores what it does not know, so that nodes of two versions can run
 //! side by side.
 
 use uuid::Uuid;
@@ -17,6 +17,12 @@ const BEAT: u8 = 2;
 const PRESENCE: u8 = 3;
 /// The node stops.
 const BYE: u8 = 4;
+/// A node's sessions of a user; its body is JSON.
+const SESSIONS: u8 = 5;
+/// A question for sessions; its body is JSON.
+const QUERY: u8 = 6;
+/// The answer; its body is JSON.
+const REPLY: u8 = 7;
 
 const HEADER: usize = 1 + size_of::<Uuid>();
 
@@ -32,6 +38,9 @@ pub enum Body<'a> {
     /// JSON as its node has written it, or anyone who reaches Redis.
     Message(&'a str),
     Presence(&'a str),
+    Sessions(&'a str),
+    Query(&'a str),
+    Reply(&'a str),
     Beat,
     Bye,
 }
@@ -42,6 +51,9 @@ impl<'a> Frame<'a> {
         let (kind, body) = match self.body {
             Body::Message(json) => (MESSAGE, json),
             Body::Presence(json) => (PRESENCE, json),
+            Body::Sessions(json) => (SESSIONS, json),
+            Body::Query(json) => (QUERY, json),
+            Body::Reply(json) => (REPLY, json),
             Body::Beat => (BEAT, ""),
             Body::Bye => (BYE, ""),
         };
@@ -64,6 +76,9 @@ impl<'a> Frame<'a> {
         let body = match (*kind, std::str::from_utf8(body).ok()?) {
             (MESSAGE, json) => Body::Message(json),
             (PRESENCE, json) => Body::Presence(json),
+            (SESSIONS, json) => Body::Sessions(json),
+            (QUERY, json) => Body::Query(json),
+            (REPLY, json) => Body::Reply(json),
             (BEAT, "") => Body::Beat,
             (BYE, "") => Body::Bye,
             _ => return None,
@@ -89,7 +104,7 @@ mod tests {
         let with = |kind: u8, body: &[u8]| [&[kind], node.0.as_bytes().as_slice(), body].concat();
         for bad in [
             with(0, b"{}"),
-            with(5, b"{}"),
+            with(8, b"{}"),
             with(BEAT, b"x"),
             with(BYE, b"x"),
             with(MESSAGE, b"\xff"),
@@ -102,8 +117,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_frame_is_read_as_it_was_written(node: u128, json: String, kind in 0..4_usize) {
-            let body = [Body::Message(&json), Body::Presence(&json), Body::Beat, Body::Bye][kind];
+        fn a_frame_is_read_as_it_was_written(node: u128, json: String, kind in 0..7_usize) {
+            let with_json =
+                [Body::Message, Body::Presence, Body::Sessions, Body::Query, Body::Reply].map(|body| body(&json));
+            let body = *with_json.get(kind).unwrap_or(if kind == 5 { &Body::Beat } else { &Body::Bye });
             let frame = Frame { node: NodeId(Uuid::from_u128(node)), body };
             let bytes = frame.write();
             prop_assert_eq!(Frame::read(&bytes), Some(frame));

@@ -1,5 +1,6 @@
-//! Of which rooms this node is sent the messages of others: those that its sessions have joined, and for a while those that
-//! the last of them has left. No I/O: what to tell Redis comes out of it, and what Redis has confirmed goes in.
+//! Of which rooms this node is sent the messages of others: those that its sessions have joined, those of its users, and for
+//! a while those that the last session has left. No I/O: what to tell Redis comes out of it, and what Redis has confirmed
+//! goes in.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub(super) struct Interest {
 #[derive(Debug)]
 struct Subscription {
     state: State,
+    /// How many parts of this node want it: the room of a user carries messages and lists of sessions.
+    holders: u8,
     /// When its last session left; none while one is there.
     left: Option<Instant>,
 }
@@ -47,26 +50,35 @@ enum State {
 }
 
 impl Interest {
-    /// A first session has joined the room.
-    pub fn join(&mut self, room: &RoomName) {
+    /// A first session has joined the room, or the room's user has connected. Answers whether the subscription is confirmed
+    /// already.
+    pub fn join(&mut self, room: &RoomName) -> bool {
         if let Some(subscription) = self.rooms.get_mut(room) {
+            subscription.holders += 1;
             subscription.left = None;
-            return;
+            return matches!(subscription.state, State::Confirmed);
         }
-        self.rooms.insert(room.clone(), Subscription { state: State::Wanted(Vec::new()), left: None });
+        let state = State::Wanted(Vec::new());
+        self.rooms.insert(room.clone(), Subscription { state, holders: 1, left: None });
         if self.connected {
             self.fresh.push_back(room.clone());
         }
+        false
     }
 
-    /// The last session has left it.
+    /// The last session has left it, or the room's user has disconnected.
     pub fn leave(&mut self, room: &RoomName, now: Instant) {
-        if !self.connected {
-            // There is no subscription to keep.
-            self.rooms.remove(room);
-        } else if let Some(subscription) = self.rooms.get_mut(room) {
+        let Some(subscription) = self.rooms.get_mut(room) else { return };
+        subscription.holders = subscription.holders.saturating_sub(1);
+        if subscription.holders > 0 {
+            return;
+        }
+        if self.connected {
             subscription.left = Some(now);
             self.left.push_back((now, room.clone()));
+        } else {
+            // There is no subscription to keep.
+            self.rooms.remove(room);
         }
     }
 

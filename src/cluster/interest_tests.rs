@@ -101,6 +101,30 @@ fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back()
 }
 
 #[test]
+fn a_users_room_is_kept_while_its_messages_or_its_sessions_are_wanted() {
+    let (mut interest, now) = connected();
+    let ann = room("ann");
+    assert!(!interest.join(&ann) && !interest.join(&ann), "it is not confirmed yet");
+    assert_eq!(names(&interest.take_wanted()), ["ann"], "once");
+    interest.confirm(std::slice::from_ref(&ann));
+    interest.leave(&ann, now);
+    assert_eq!(interest.take_given_up(now + LINGER), []);
+    assert!(interest.join(&ann), "it is confirmed");
+    interest.leave(&ann, now);
+    interest.leave(&ann, now);
+    assert!(interest.join(&ann), "it is kept for a while");
+    interest.leave(&ann, now);
+    assert_eq!(names(&interest.take_given_up(now + LINGER)), ["ann"]);
+    interest.disconnect();
+    interest.join(&ann);
+    interest.join(&ann);
+    interest.leave(&ann, now);
+    assert_eq!(interest.len(), 1);
+    interest.leave(&ann, now);
+    assert_eq!(interest.len(), 0);
+}
+
+#[test]
 fn rooms_that_are_kept_for_a_while_are_bounded() {
     let (mut interest, now) = connected();
     let all: Vec<_> = (0..MOST_LINGERING + 2 * BATCH).map(|number| room(&number.to_string())).collect();

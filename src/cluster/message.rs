@@ -1,27 +1,20 @@
 //! The messages between nodes: JSON objects, one per message. A node ignores a type that it does not know, so
 //! that nodes of two versions can run side by side.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Deserializer, Serialize};
-use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{LoginId, SessionId, UserId};
-use doorward_core::protocol::SessionInfo;
+use doorward_core::domain::{LoginId, RevokeReason};
 
-/// Bytes of a message. The largest that a node sends has about 150 kB.
+pub use crate::directory::NodeId;
+
+/// Bytes of a message. The largest that a node sends has about 100 kB.
 pub const MAX_BYTES: usize = 512 * 1024;
 
 /// Sessions or logins in a message; twice as many as a node sends at a time.
 pub const MAX_ITEMS: usize = 1000;
 
-/// The id of a process, new at each start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct NodeId(pub Uuid);
-
-/// A message and its sender. Each node numbers its messages, so that a receiver notices a gap.
+/// A message and its sender. Each node numbers its messages: earlier versions notice gaps by that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     pub node: NodeId,
@@ -53,11 +46,8 @@ impl Envelope {
         let envelope: Self = serde_json::from_slice(bytes)?;
         let items = match &envelope.message {
             NodeMessage::Revoked { logins, .. } => logins.len(),
-            NodeMessage::Sessions { connected, disconnected } => connected.len() + disconnected.len(),
-            NodeMessage::List { sessions, .. } => sessions.len(),
             NodeMessage::Hello
-            | NodeMessage::Beat
-            | NodeMessage::Ask { .. }
+            | NodeMessage::Beat { .. }
             | NodeMessage::AccessChanged { .. }
             | NodeMessage::AccessApplied { .. }
             | NodeMessage::RoomsChanged { .. }
@@ -72,10 +62,14 @@ impl Envelope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NodeMessage {
-    /// The node has started or reconnected: it asks all others for their sessions.
+    /// The node has started or reconnected: all others say that they are alive.
     Hello,
     /// The node is alive.
-    Beat,
+    Beat {
+        /// How many live sessions it has.
+        #[serde(default)]
+        sessions: u32,
+    },
     /// These logins were revoked.
     #[serde(rename = "ended")]
     Revoked {
@@ -84,17 +78,6 @@ pub enum NodeMessage {
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
         at: Option<Timestamp>,
     },
-    /// Changes to the node's sessions.
-    Sessions {
-        #[serde(rename = "came")]
-        connected: Vec<ListedSession>,
-        #[serde(rename = "went")]
-        disconnected: Vec<SessionKey>,
-    },
-    /// A part of the list of all the node's sessions, counted from 0.
-    List { part: u32, last: bool, sessions: Vec<ListedSession> },
-    /// The sender missed a message of the node `of`, and asks it for all its sessions.
-    Ask { of: NodeId },
     /// The roles or claims of a user have changed: the rows up to this number are to be read.
     AccessChanged { number: i32 },
     /// The node has applied all changes of roles and claims up to this number.
@@ -133,55 +116,6 @@ impl RevokedLogin {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionKey {
-    pub user: UserId,
-    pub session: SessionId,
-}
-
-/// One session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedSession {
-    pub id: SessionId,
-    pub user: UserId,
-    login: LoginId,
-    #[serde(rename = "carrier")]
-    transport: String,
-    address: IpAddr,
-    since: Timestamp,
-}
-
-impl From<&SessionInfo> for ListedSession {
-    fn from(info: &SessionInfo) -> Self {
-        Self {
-            id: info.id,
-            user: info.user,
-            login: info.login,
-            transport: info.transport.to_owned(),
-            address: info.address,
-            since: info.since,
-        }
-    }
-}
-
-impl From<ListedSession> for SessionInfo {
-    fn from(listed: ListedSession) -> Self {
-        Self {
-            id: listed.id,
-            user: listed.user,
-            login: listed.login,
-            transport: transport(&listed.transport),
-            address: listed.address,
-            since: listed.since,
-        }
-    }
-}
-
-/// Maps a name to one that this version knows.
-fn transport(name: &str) -> &'static str {
-    ["websocket", "socketio", "tcp"].into_iter().find(|known| *known == name).unwrap_or("other")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -196,7 +130,10 @@ mod tests {
 
     #[test]
     fn a_message_that_is_too_big_too_long_too_deep_or_not_json_is_refused() {
-        assert!(matches!(read(r#"{"type":"beat"}"#), Ok(Envelope { message: NodeMessage::Beat, .. })));
+        assert!(matches!(
+            read(r#"{"type":"beat"}"#),
+            Ok(Envelope { message: NodeMessage::Beat { sessions: 0 }, .. })
+        ));
         assert!(matches!(
             read(r#"{"type":"later","x":[1]}"#),
             Ok(Envelope { message: NodeMessage::Unknown, .. })
@@ -206,20 +143,39 @@ mod tests {
             read(&format!(r#"{{"type":"beat","x":"{padding}"}}"#)),
             Err(InvalidMessage::TooBig(_))
         ));
-        let gone = format!(r#"{{"user":"{NODE}","session":"{NODE}"}}"#);
-        let went = |count: usize| {
-            read(&format!(
-                r#"{{"type":"sessions","came":[],"went":[{}]}}"#,
-                vec![gone.as_str(); count].join(",")
-            ))
+        let login = format!(r#"{{"id":"{NODE}","reason":"signed_out"}}"#);
+        let ended = |count: usize| {
+            read(&format!(r#"{{"type":"ended","logins":[{}]}}"#, vec![login.as_str(); count].join(",")))
         };
-        assert!(went(MAX_ITEMS).is_ok());
-        assert!(matches!(went(MAX_ITEMS + 1), Err(InvalidMessage::TooMany(_))));
+        assert!(ended(MAX_ITEMS).is_ok());
+        assert!(matches!(ended(MAX_ITEMS + 1), Err(InvalidMessage::TooMany(_))));
         let deep = format!(r#"{{"type":"later","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert!(matches!(read(&deep), Err(InvalidMessage::Malformed(_))));
         assert!(matches!(Envelope::read(b"\xff\xfe"), Err(InvalidMessage::Malformed(_))));
-        let number = read(r#"{"type":"list","part":-1,"last":true,"sessions":[]}"#);
+        let number = read(r#"{"type":"beat","sessions":-1}"#);
         assert!(matches!(number, Err(InvalidMessage::Malformed(_))));
+    }
+
+    #[test]
+    fn nodes_of_earlier_versions_read_that_this_one_is_alive() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Earlier {
+            Beat,
+        }
+        let beat = serde_json::to_string(&NodeMessage::Beat { sessions: 7 }).unwrap();
+        assert_eq!(serde_json::from_str::<Earlier>(&beat).unwrap(), Earlier::Beat);
+    }
+
+    #[test]
+    fn what_nodes_of_earlier_versions_say_of_their_sessions_is_ignored() {
+        for message in [
+            r#"{"type":"sessions","came":[],"went":[]}"#,
+            r#"{"type":"list","part":0,"last":true,"sessions":[]}"#,
+            &format!(r#"{{"type":"ask","of":"{NODE}"}}"#),
+        ] {
+            assert!(matches!(read(message), Ok(Envelope { message: NodeMessage::Unknown, .. })));
+        }
     }
 
     proptest! {

@@ -1,9 +1,9 @@
-//! Connects the nodes: a revocation reaches the others at once, and each node knows who is connected to
-//! which.
+//! Connects the nodes: a revocation reaches the others at once, messages to rooms reach the sessions of all, and each node
+//! knows where else its own users are connected.
 //!
 //! Nothing here is authoritative. A revocation is a row, and every node polls for revoked rows once a second,
-//! with or without Redis. Redis only passes messages on one channel and stores nothing, so it may be
-//! restarted, emptied or lost, and any node of a Redis Cluster will do.
+//! with or without Redis. Redis only passes messages on and stores nothing, so it may be restarted, emptied or
+//! lost, and any node of a Redis Cluster will do.
 //!
 //! | file | contents |
 //! |---|---|
@@ -13,23 +13,35 @@
 //! | `acks` | which nodes have applied a change of rights |
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
-//! | `relay` | messages to rooms, on channels of their own |
-//! | `relay_reader` | what arrives on these |
-//! | `interest` | which rooms this node is sent messages of; no I/O |
-//! | `alive` | which nodes are there, as far as rooms are concerned |
+//! | `relay` | messages to rooms and lists of users' sessions, on channels of their own |
+//! | `relay_task` | the task that publishes and subscribes there |
+//! | `relay_reader` | what arrives there |
+//! | `relay_shared` | what these three share |
+//! | `interest` | the channels that this node subscribes to; no I/O |
+//! | `announcements` | the users whose lists are to be published; no I/O |
+//! | `gathers` | the users whose sessions the other nodes were asked for; no I/O |
+//! | `queries` | questions for sessions of which this node keeps no list; no I/O |
+//! | `session_news` | what nodes tell each other of sessions |
+//! | `alive` | which nodes are there, as far as these channels are concerned |
 //! | `frame` | what travels on these channels |
 
 mod acks;
 mod alive;
+mod announcements;
 mod budget;
 mod bus;
 pub mod frame;
+mod gathers;
 mod interest;
 pub mod message;
 mod node;
 pub mod peers;
+mod queries;
 mod relay;
 mod relay_reader;
+mod relay_shared;
+mod relay_task;
+pub mod session_news;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,15 +53,15 @@ use tokio::sync::{mpsc, oneshot};
 use self::acks::Acks;
 use self::bus::Address;
 use self::message::NodeId;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::config;
-use crate::directory::Change;
 use crate::directory::freshness::LIMIT;
 use crate::metrics::{Registry, count};
 
 pub use self::node::{Changes, Node};
-pub use self::relay::{RelayNode, RoomRelay};
+pub use self::relay::Relay;
 pub use self::relay_reader::FromNodes;
+pub use self::relay_task::RelayNode;
 
 /// How often a node announces that it is alive.
 pub const BEAT: Duration = Duration::from_secs(5);
@@ -61,8 +73,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// their names.
 const APPLY: Duration = Duration::from_secs(1);
 
-/// Messages that may wait to be published. A revocation that does not fit is found by the revocation poll,
-/// other changes are in the next list.
+/// Messages that may wait to be published. What does not fit is found by the polls.
 const QUEUE: usize = 65_536;
 
 /// Sends messages to the other nodes. The default has no other nodes.
@@ -72,8 +83,6 @@ pub struct Cluster(Option<Handle>);
 #[derive(Clone, Debug)]
 struct Handle {
     queue: mpsc::Sender<Outgoing>,
-    /// Some messages did not fit, so the whole list has to be sent.
-    lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
     /// Those of rights to rooms.
     room_acks: Arc<Acks>,
@@ -86,7 +95,6 @@ struct Handle {
 enum Outgoing {
     /// With the time of the first of them.
     Revoked(Vec<(LoginId, RevokeReason)>, Timestamp),
-    Session(Change),
     AccessChanged(i32),
     AccessApplied(i32),
     RoomsChanged(i64),
@@ -95,19 +103,17 @@ enum Outgoing {
 }
 
 impl Cluster {
-    /// The handle, and this node's task for [`Node::run`]. Without a Redis there is no task.
+    /// The handle of the node `id`, and its task for [`Node::run`]. Without a Redis there is no task.
     ///
     /// # Errors
     /// A sentence, if the URL is not a Redis URL.
-    pub fn new(config: &config::Cluster, clock: &Clock) -> Result<(Self, Option<Node>), String> {
+    pub fn new(config: &config::Cluster, id: NodeId) -> Result<(Self, Option<Node>), String> {
         let Some(url) = &config.redis_url else { return Ok((Self::default(), None)) };
         let address = Address::parse(url.as_str(), format!("{}:nodes", config.prefix))
             .map_err(|error| format!("cluster.redis_url: {error}"))?;
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        let lost = Arc::new(AtomicBool::new(false));
-        let id = NodeId(clock.new_id());
         let (acks, room_acks) = (Arc::new(Acks::new(id)), Arc::new(Acks::new(id)));
-        let handle = Handle { queue, lost, acks, room_acks, connected: Arc::default() };
+        let handle = Handle { queue, acks, room_acks, connected: Arc::default() };
         let node = Node::new(address, id, outgoing, handle.clone());
         Ok((Self(Some(handle)), Some(node)))
     }
@@ -128,10 +134,9 @@ impl Cluster {
     }
 
     fn send(&self, message: Outgoing) {
-        if let Some(handle) = &self.0
-            && handle.queue.try_send(message).is_err()
-        {
-            handle.lost.store(true, Ordering::Release);
+        if let Some(handle) = &self.0 {
+            // What does not fit is found by the polls.
+            let _ = handle.queue.try_send(message);
         }
     }
 
@@ -175,11 +180,6 @@ impl Cluster {
     pub async fn all_applied_rooms(&self, number: i64) -> Vec<NodeId> {
         let Some(Handle { room_acks, .. }) = &self.0 else { return Vec::new() };
         silent_about(room_acks, number).await
-    }
-
-    /// Tells the other nodes that a session of this node connected or disconnected.
-    pub fn session_changed(&self, change: Change) {
-        self.send(Outgoing::Session(change));
     }
 
     /// Tells the other nodes that this one is stopping.

@@ -1,6 +1,5 @@
 //! The task of this node: publishes its changes and applies those of others.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,11 +11,11 @@ use tokio::sync::mpsc;
 use super::acks::Acks;
 use super::budget::Budgets;
 use super::bus::{Address, BusError, Publisher};
-use super::message::{Envelope, ListedSession, NodeId, NodeMessage, RevokedLogin, SessionKey};
-use super::peers::{self, Effect, Peers};
+use super::message::{Envelope, NodeId, NodeMessage, RevokedLogin};
+use super::peers::{Effect, Peers};
 use super::{BEAT, Handle, Outgoing, now};
 use crate::clock::Timestamp;
-use crate::directory::{Change, Directory};
+use crate::directory::Directory;
 
 /// How long a node's own message may take to return before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(12);
@@ -25,13 +24,13 @@ const SILENCE: Duration = Duration::from_secs(12);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How often requested lists are published and requested, so that one answer serves many requests.
-const LIST_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a node that has just connected is answered, so that one answer serves many.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long other nodes may take to connect again once Redis is back.
 const SETTLING: Duration = Duration::from_secs(8);
 
-/// Changes in one message.
+/// Logins in one message.
 const BATCH: usize = 500;
 
 /// What this node does with the changes of others.
@@ -53,18 +52,17 @@ pub struct Node {
     number: u64,
     address: Address,
     outgoing: mpsc::Receiver<Outgoing>,
-    lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
     room_acks: Arc<Acks>,
     connected: Arc<AtomicBool>,
-    /// Another node requested all our sessions.
-    list_wanted: bool,
+    /// Another node has connected, and is to be told that this one is alive.
+    beat_wanted: bool,
+    /// How many sessions the others were told of.
+    told: Option<usize>,
     /// When a connection broke: others may still be without one.
     broken: Option<Instant>,
     /// How many nodes a change of roles has to wait for, and whether there may be more.
     counted: (usize, bool),
-    /// Nodes whose lists to request.
-    lists_to_request: HashSet<NodeId>,
     peers: Peers,
     budgets: Budgets,
 }
@@ -74,21 +72,20 @@ impl Node {
         address: Address,
         id: NodeId,
         outgoing: mpsc::Receiver<Outgoing>,
-        Handle { lost, acks, room_acks, connected, .. }: Handle,
+        Handle { acks, room_acks, connected, .. }: Handle,
     ) -> Self {
         Self {
             id,
             number: 0,
             address,
             outgoing,
-            lost,
             acks,
             room_acks,
             connected,
-            list_wanted: false,
+            beat_wanted: false,
+            told: None,
             broken: None,
             counted: (0, false),
-            lists_to_request: HashSet::new(),
             peers: Peers::new(id),
             budgets: Budgets::default(),
         }
@@ -115,9 +112,8 @@ impl Node {
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             // Silent nodes time out meanwhile. Messages to publish wait for the next connection.
             self.broken = Some(now());
-            let effects = self.peers.tick(now());
-            apply(effects, &directory, &changes);
-            self.count_alive();
+            self.peers.tick(now());
+            self.count_alive(&directory);
         }
     }
 
@@ -128,14 +124,14 @@ impl Node {
         changes: &impl Changes,
     ) -> Result<(), BusError> {
         let (mut publisher, mut subscription) = self.address.connect().await?;
-        self.announce(&mut publisher, directory).await?;
+        self.announce(&mut publisher).await?;
         self.connected.store(true, Ordering::Release);
         // Others may have said meanwhile that there are changes.
         changes.access_changed();
         changes.rooms_changed(None);
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
-        let mut lists = tokio::time::interval(LIST_INTERVAL);
+        let mut answer = tokio::time::interval(ANSWER_INTERVAL);
         let mut last_echo = now();
         loop {
             let effects = tokio::select! {
@@ -150,31 +146,40 @@ impl Node {
                     continue;
                 }
                 _ = beat.tick() => {
-                    self.publish(&mut publisher, NodeMessage::Beat).await?;
+                    self.beat(&mut publisher, directory).await?;
                     continue;
                 }
-                _ = lists.tick() => {
-                    self.exchange_lists(&mut publisher, directory).await?;
+                _ = answer.tick() => {
+                    if self.beat_wanted {
+                        self.beat(&mut publisher, directory).await?;
+                    }
                     continue;
                 }
                 _ = tick.tick() => {
                     if now() - last_echo > SILENCE {
                         return Err(BusError::Silent);
                     }
-                    self.peers.tick(now())
+                    if self.told != Some(directory.local_count()) {
+                        self.beat(&mut publisher, directory).await?;
+                    }
+                    self.peers.tick(now());
+                    Vec::new()
                 }
             };
             if effects.contains(&Effect::Echo) {
                 last_echo = now();
             }
             // Before anything else is received: a change of roles waits for a node from its first message on.
-            self.count_alive();
-            self.note(apply(effects, directory, changes));
+            self.count_alive(directory);
+            for effect in effects {
+                self.apply(effect, changes);
+            }
         }
     }
 
-    /// Says for which nodes a change of roles has to wait.
-    fn count_alive(&mut self) {
+    /// Says for which nodes a change of roles has to wait, and how many sessions they have.
+    fn count_alive(&mut self, directory: &Directory) {
+        directory.set_count_elsewhere(self.peers.sessions());
         let now = now();
         self.broken = self.broken.filter(|broken| now.saturating_duration_since(*broken) < SETTLING);
         let counted = (self.peers.count(), self.broken.is_some() || self.peers.may_be_incomplete(now));
@@ -185,34 +190,36 @@ impl Node {
         }
     }
 
-    /// Remembers what is to be published, and which nodes have applied a change.
-    fn note(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::AccessApplied(node, number) => self.acks.applied(node, number.into()),
-                Effect::RoomsApplied(node, number) => self.room_acks.applied(node, number),
-                Effect::SendList => self.list_wanted = true,
-                Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
-                    self.lists_to_request.insert(of);
-                }
-                _ => {}
-            }
+    fn apply(&mut self, effect: Effect, changes: &impl Changes) {
+        match effect {
+            Effect::Revoke(logins, at) => changes.revoked(logins, at),
+            Effect::Beat => self.beat_wanted = true,
+            Effect::ReadAccess => changes.access_changed(),
+            Effect::AccessApplied(node, number) => self.acks.applied(node, number.into()),
+            Effect::ReadRooms(number) => changes.rooms_changed(Some(number)),
+            Effect::RoomsApplied(node, number) => self.room_acks.applied(node, number),
+            Effect::Echo => {}
         }
     }
 
-    /// Starts a connection: publishes what was revoked meanwhile, then the list, which covers all other
-    /// changes.
-    async fn announce(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), BusError> {
+    /// Starts a connection: publishes what was revoked meanwhile. The rows have all other changes.
+    async fn announce(&mut self, publisher: &mut Publisher) -> Result<(), BusError> {
         while let Ok(old) = self.outgoing.try_recv() {
             if let Outgoing::Revoked(logins, at) = old {
                 self.publish(publisher, revoked_message(&logins, Some(at))).await?;
             }
         }
-        self.peers.lost(now());
         self.publish(publisher, NodeMessage::Hello).await?;
-        self.publish_list(publisher, directory).await?;
         tracing::info!(node = %self.id.0, "connected to the other nodes");
         Ok(())
+    }
+
+    /// Says that this node is alive.
+    async fn beat(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), BusError> {
+        let count = directory.local_count();
+        (self.told, self.beat_wanted) = (Some(count), false);
+        self.publish(publisher, NodeMessage::Beat { sessions: u32::try_from(count).unwrap_or(u32::MAX) })
+            .await
     }
 
     /// Processes a message, unless it is over the budget or invalid.
@@ -227,7 +234,6 @@ impl Node {
     /// Publishes this message and those queued, revocations first. Returns whether it was the last.
     async fn publish_queued(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, BusError> {
         let (mut logins, mut since) = (Vec::new(), None::<Timestamp>);
-        let (mut connected, mut disconnected) = (Vec::new(), Vec::new());
         let (mut access_changed, mut access_applied) = (None, None);
         let (mut rooms_changed, mut rooms_applied) = (None, None);
         let (mut bye, mut next) = (None, Some(first));
@@ -237,10 +243,6 @@ impl Node {
                     logins.append(&mut revoked);
                     since = since.or(Some(at));
                 }
-                Outgoing::Session(Change::Connected(info)) => connected.push(ListedSession::from(&*info)),
-                Outgoing::Session(Change::Disconnected { user, session }) => {
-                    disconnected.push(SessionKey { user, session });
-                }
                 // The greatest number stands for all before.
                 Outgoing::AccessChanged(number) => access_changed = access_changed.max(Some(number)),
                 Outgoing::AccessApplied(number) => access_applied = access_applied.max(Some(number)),
@@ -248,7 +250,7 @@ impl Node {
                 Outgoing::RoomsApplied(number) => rooms_applied = rooms_applied.max(Some(number)),
                 Outgoing::Bye(said) => bye = Some(said),
             }
-            let enough = bye.is_some() || logins.len() + connected.len() + disconnected.len() >= BATCH;
+            let enough = bye.is_some() || logins.len() >= BATCH;
             next = if enough { None } else { self.outgoing.try_recv().ok() };
         }
         for logins in logins.chunks(BATCH) {
@@ -263,9 +265,6 @@ impl Node {
         for message in numbers.into_iter().flatten() {
             self.publish(publisher, message).await?;
         }
-        if !connected.is_empty() || !disconnected.is_empty() {
-            self.publish(publisher, NodeMessage::Sessions { connected, disconnected }).await?;
-        }
         let Some(said) = bye else { return Ok(false) };
         self.publish(publisher, NodeMessage::Bye).await?;
         // Fails only if the caller no longer waits.
@@ -273,45 +272,11 @@ impl Node {
         Ok(true)
     }
 
-    /// Publishes our list if another node requested it, and requests theirs.
-    async fn exchange_lists(
-        &mut self,
-        publisher: &mut Publisher,
-        directory: &Directory,
-    ) -> Result<(), BusError> {
-        self.list_wanted |= self.lost.swap(false, Ordering::AcqRel);
-        if self.list_wanted && self.budgets.may_publish_list(now()) {
-            self.list_wanted = false;
-            self.publish_list(publisher, directory).await?;
-        }
-        for of in std::mem::take(&mut self.lists_to_request) {
-            self.publish(publisher, NodeMessage::Ask { of }).await?;
-        }
-        Ok(())
-    }
-
-    async fn publish_list(
-        &mut self,
-        publisher: &mut Publisher,
-        directory: &Directory,
-    ) -> Result<(), BusError> {
-        let all = directory.local_sessions();
-        let parts = all.len().div_ceil(BATCH).max(1);
-        for part in 0..parts {
-            let end = all.len().min((part + 1) * BATCH);
-            let sessions = all[part * BATCH..end].iter().map(|info| ListedSession::from(&**info)).collect();
-            let number = u32::try_from(part).unwrap_or(u32::MAX);
-            let list = NodeMessage::List { part: number, last: part + 1 == parts, sessions };
-            self.publish(publisher, list).await?;
-        }
-        Ok(())
-    }
-
     async fn publish(&mut self, publisher: &mut Publisher, message: NodeMessage) -> Result<(), BusError> {
         self.number += 1;
         let envelope = Envelope { node: self.id, number: self.number, message };
         // Numbers, ids and strings always serialize.
-        publisher.publish(serde_json::to_vec(&envelope).unwrap_or_default()).await
+        publisher.publish(serde_json::to_vec(&envelope).unwrap_or_default()).await.map(drop)
     }
 }
 
@@ -320,27 +285,4 @@ fn revoked_message(logins: &[(LoginId, RevokeReason)], at: Option<Timestamp>) ->
         logins: logins.iter().map(|(id, reason)| RevokedLogin::new(*id, *reason)).collect(),
         at,
     }
-}
-
-/// Applies the effects on this node, and returns those that have to be published.
-fn apply(effects: Vec<Effect>, directory: &Directory, changes: &impl Changes) -> Vec<Effect> {
-    let mut to_publish = Vec::new();
-    for effect in effects {
-        match effect {
-            Effect::Add(listed) => directory.add_remote(listed.into()),
-            Effect::Remove(gone) => {
-                let gone = gone.into_iter().map(|gone| (gone.user, gone.session)).collect();
-                directory.remove_remote(gone);
-            }
-            Effect::Revoke(logins, at) => changes.revoked(logins, at),
-            Effect::ReadAccess => changes.access_changed(),
-            Effect::ReadRooms(number) => changes.rooms_changed(Some(number)),
-            Effect::SendList
-            | Effect::RequestList(_)
-            | Effect::AccessApplied(..)
-            | Effect::RoomsApplied(..) => to_publish.push(effect),
-            Effect::Echo => {}
-        }
-    }
-    to_publish
 }

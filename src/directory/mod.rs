@@ -3,7 +3,8 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `users` | the signed-in sessions of each user, their bound, and the list that a user sees |
+//! | `users` | the users who are connected here, with their sessions, their bound, and the list that a user sees |
+//! | `remote` | a user's sessions on the other nodes |
 //! | `addresses` | the live sockets of each address, and how many are not signed in |
 //! | `revocations` | the logins that were revoked within the lifetime of an access token |
 //! | `freshness` | how long ago the revocations were last polled |
@@ -18,6 +19,7 @@ pub mod access_changes;
 mod addresses;
 pub mod freshness;
 pub mod read_numbers;
+mod remote;
 mod revocations;
 pub mod room_rights;
 pub mod room_tokens;
@@ -25,6 +27,7 @@ mod users;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
@@ -36,20 +39,24 @@ use crate::config;
 use crate::metrics::{Registry, count};
 
 pub use self::addresses::PendingTicket;
+pub use self::remote::{NodeId, Report};
 pub use self::revocations::Revocations;
-pub use self::users::Ticket;
+pub use self::users::{Reaction, Ticket};
 
-/// A session of this node connected or disconnected.
-#[derive(Debug)]
+/// A session of a user connected to this node or disconnected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    Connected(Arc<SessionInfo>),
-    Disconnected { user: UserId, session: SessionId },
+    /// It is the user's first one here.
+    First(UserId),
+    Changed(UserId),
+    /// It was the user's last one here.
+    Last(UserId),
 }
 
 /// Called with each change while its user's entry is locked, so it must be quick and must not call back.
 pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
 
-/// The live sessions of all worker threads, and those of the other nodes as far as they are known.
+/// The live sessions of all worker threads, and those that their users have on other nodes.
 #[derive(Clone)]
 pub struct Directory {
     users: Arc<Users>,
@@ -75,11 +82,17 @@ impl Directory {
             "Live sessions that are signed in, on this node.",
             &self.users.by_transport,
         );
-        let users = Arc::clone(&self.users);
+        let this = self.clone();
         registry.reading(
             "doorward_sessions_everywhere",
-            "Live sessions that are signed in, on all nodes as far as they are known.",
-            move || count(users.count()),
+            "Live sessions that are signed in, on all nodes: what the others have said within the last seconds.",
+            move || count(this.count()),
+        );
+        let users = Arc::clone(&self.users);
+        registry.reading(
+            "doorward_sessions_remote",
+            "Live sessions on other nodes that this one keeps in memory: those of users who are connected to it as well.",
+            move || count(users.remote.load(Ordering::Relaxed)),
         );
     }
 
@@ -100,10 +113,29 @@ impl Directory {
         Addresses::admit_pending(&self.addresses, address)
     }
 
-    /// The user's live sessions, on all nodes as far as they are known, oldest first.
+    /// The live sessions of a user who is connected to this node, on all nodes as far as they are known, oldest first. Of
+    /// other users, none are known.
     #[must_use]
     pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.users.of(user)
+    }
+
+    /// The user's live sessions on this node, oldest first.
+    #[must_use]
+    pub fn local_of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.users.local_of(user)
+    }
+
+    /// Whether the user is connected to this node.
+    #[must_use]
+    pub fn has_user(&self, user: UserId) -> bool {
+        self.users.has(user)
+    }
+
+    /// The users who are connected to this node.
+    #[must_use]
+    pub fn local_users(&self) -> Vec<UserId> {
+        self.users.all()
     }
 
     /// Signals each change to the user's sessions, on any worker; none if the user has no sessions.
@@ -118,31 +150,49 @@ impl Directory {
         self.users.latest(user, updates)
     }
 
-    /// Up to `limit` live sessions past `after` on all nodes, as far as they are known, oldest first.
+    /// Up to `limit` live sessions of this node past `after`, oldest first.
     #[must_use]
-    pub fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionInfo>> {
+    pub fn local_page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionInfo>> {
         self.users.page(after, limit)
     }
 
-    /// How many live sessions there are on all nodes, as far as they are known.
+    /// How many live sessions there are on all nodes.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.users.count()
+        self.local_count() + self.users.elsewhere.load(Ordering::Relaxed)
     }
 
-    /// All live sessions of this node.
+    /// How many live sessions this node has.
     #[must_use]
-    pub fn local_sessions(&self) -> Vec<Arc<SessionInfo>> {
-        self.users.local()
+    pub fn local_count(&self) -> usize {
+        self.users.here.load(Ordering::Relaxed)
     }
 
-    /// Adds a session of another node, which appears in its user's list and counts towards the bound.
-    pub fn add_remote(&self, info: SessionInfo) {
-        self.users.add_remote(info);
+    /// The other nodes say that they have so many live sessions together.
+    pub fn set_count_elsewhere(&self, count: usize) {
+        self.users.elsewhere.store(count, Ordering::Relaxed);
     }
 
-    /// Removes sessions of another node that have ended.
-    pub fn remove_remote(&self, gone: Vec<(UserId, SessionId)>) {
-        self.users.remove_remote(gone);
+    /// Another node reports its sessions of a user. If the user is connected here, they appear in the user's list and count
+    /// towards the bound.
+    #[must_use]
+    pub fn hear(&self, node: NodeId, report: Report) -> Reaction {
+        self.users.hear(node, report)
+    }
+
+    /// All other nodes are going to report their sessions again, because their reports may have been missed. What they do not
+    /// confirm until [`Directory::settle_all`] has ended.
+    pub fn doubt_all(&self) {
+        self.users.doubt();
+    }
+
+    /// All nodes have had time to report.
+    pub fn settle_all(&self) {
+        self.users.settle();
+    }
+
+    /// These nodes are gone, with all their sessions.
+    pub fn forget_nodes(&self, nodes: &[NodeId]) {
+        self.users.forget(nodes);
     }
 }

@@ -1,8 +1,9 @@
-//! The signed-in sessions of each user, on this node and, as far as they are known, on the others: their
-//! bound, and the list that a user sees.
+//! The users who are connected to this node, with their sessions here and, as far as they are known, on the other nodes:
+//! their bound, and the list that a user sees. Nothing is kept of users who are connected to other nodes only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorward_core::domain::{SessionId, UserId};
@@ -10,6 +11,7 @@ use doorward_core::protocol::SessionInfo;
 use tokio::sync::watch;
 
 use super::addresses::AddressTicket;
+use super::remote::{NodeId, Outcome, Remote, Report};
 use super::{Change, OnChange};
 use crate::metrics::Gauge;
 
@@ -19,15 +21,18 @@ const TRANSPORTS: [&str; 3] = ["websocket", "socketio", "tcp"];
 /// Locks to spread users over, so that workers rarely wait for each other.
 const SHARDS: usize = 16;
 
+/// Sessions of other nodes that are known, of all users together. Each takes about 150 bytes.
+const MOST_REMOTE: usize = 1 << 20;
+
 type Shard = HashMap<UserId, UserSessions>;
 
-/// One user's sessions.
+/// One user's sessions. There is one here at least.
 #[derive(Default)]
 struct UserSessions {
     /// By id, so that each is found among thousands.
     local: Vec<Arc<SessionInfo>>,
-    /// On other nodes, as far as they are known.
-    remote: Vec<Arc<SessionInfo>>,
+    /// On other nodes. None until one has reported.
+    remote: Option<Box<Remote>>,
     /// Created when a session first asks for updates.
     updates: Option<watch::Sender<()>>,
 }
@@ -41,9 +46,14 @@ impl UserSessions {
 
     /// All of them, oldest first: their ids are in the order of creation.
     fn everywhere(&self) -> Vec<Arc<SessionInfo>> {
-        let mut all = [self.local.as_slice(), &self.remote].concat();
+        let remote = self.remote.iter().flat_map(|remote| remote.sessions());
+        let mut all: Vec<_> = self.local.iter().chain(remote).cloned().collect();
         all.sort_by_key(|info| info.id);
         all
+    }
+
+    fn remote_len(&self) -> usize {
+        self.remote.as_ref().map_or(0, |remote| remote.len())
     }
 
     /// Ids are in the order of creation: hardly one is not the last.
@@ -57,10 +67,15 @@ impl UserSessions {
             self.local.remove(at);
         }
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.local.is_empty() && self.remote.is_empty()
-    }
+/// What this node does about a report of another one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    /// All nodes are to be asked for their sessions of the user.
+    pub asks: bool,
+    /// Sessions of this node that are to be closed, because the user has too many.
+    pub excess: Vec<SessionId>,
 }
 
 /// The signed-in sessions by user.
@@ -71,6 +86,12 @@ pub(super) struct Users {
     on_change: OnChange,
     /// This node's, by transport.
     pub(super) by_transport: Gauge<1>,
+    /// This node's.
+    pub(super) here: AtomicUsize,
+    /// How many the other nodes have, as they say.
+    pub(super) elsewhere: AtomicUsize,
+    /// Those among them that are known, because their users are connected to this node as well.
+    pub(super) remote: AtomicUsize,
 }
 
 impl Users {
@@ -81,6 +102,9 @@ impl Users {
             limit,
             on_change,
             by_transport: Gauge::new(["transport"]).starting(TRANSPORTS.map(|transport| [transport])),
+            here: AtomicUsize::new(0),
+            elsewhere: AtomicUsize::new(0),
+            remote: AtomicUsize::new(0),
         }
     }
 
@@ -92,15 +116,18 @@ impl Users {
     pub(super) fn admit(this: &Arc<Self>, info: SessionInfo, place: AddressTicket) -> Option<Ticket> {
         let mut shard = this.shard(info.user);
         let sessions = shard.entry(info.user).or_default();
-        if sessions.local.len() + sessions.remote.len() >= this.limit {
+        if sessions.local.len() + sessions.remote_len() >= this.limit {
             return None;
         }
         let info = Arc::new(info);
         sessions.add_local(&info);
         sessions.changed();
+        let user = info.user;
         // Under the lock, so that one user's changes are emitted in order.
-        (this.on_change)(Change::Connected(Arc::clone(&info)));
+        let is_first = sessions.local.len() == 1;
+        (this.on_change)(if is_first { Change::First(user) } else { Change::Changed(user) });
         this.by_transport.add([info.transport], 1);
+        this.here.fetch_add(1, Ordering::Relaxed);
         Some(Ticket { users: Arc::clone(this), info, _place: place })
     }
 
@@ -108,12 +135,26 @@ impl Users {
         self.shard(user).get(&user).map(UserSessions::everywhere).unwrap_or_default()
     }
 
-    /// Up to `limit` sessions past `after`, oldest first. Memory grows with the page, not with the sessions.
+    /// Those of this node alone.
+    pub(super) fn local_of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.shard(user).get(&user).map(|sessions| sessions.local.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn has(&self, user: UserId) -> bool {
+        self.shard(user).contains_key(&user)
+    }
+
+    /// The users who are connected to this node.
+    pub(super) fn all(&self) -> Vec<UserId> {
+        self.shards().flat_map(|shard| shard.keys().copied().collect::<Vec<_>>()).collect()
+    }
+
+    /// Up to `limit` sessions of this node past `after`, oldest first. Memory grows with the page, not with the sessions.
     pub(super) fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionInfo>> {
         let mut oldest: BTreeMap<SessionId, Arc<SessionInfo>> = BTreeMap::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let sessions = shard.values().flat_map(|user| user.local.iter().chain(&user.remote));
+            let sessions = shard.values().flat_map(|user| &user.local);
             for info in sessions.filter(|info| after.is_none_or(|after| info.id > after)) {
                 if oldest.len() < limit || oldest.last_key_value().is_some_and(|(last, _)| info.id < *last) {
                     oldest.insert(info.id, Arc::clone(info));
@@ -126,53 +167,69 @@ impl Users {
         oldest.into_values().collect()
     }
 
-    pub(super) fn count(&self) -> usize {
-        let count = |shard: &Mutex<Shard>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.values().map(|user| user.local.len() + user.remote.len()).sum::<usize>()
-        };
-        self.shards.iter().map(count).sum()
+    /// Another node reports its sessions of a user.
+    pub(super) fn hear(&self, node: NodeId, report: Report) -> Reaction {
+        let user = report.user;
+        let mut shard = self.shard(user);
+        let Some(sessions) = shard.get_mut(&user) else { return Reaction::default() };
+        let before = sessions.remote_len();
+        // Nodes that admit a user at the same moment may exceed the user's bound, but not by much.
+        let room = MOST_REMOTE.saturating_sub(self.remote.load(Ordering::Relaxed));
+        let most = self.limit.saturating_mul(2).min(before + room);
+        let remote = sessions.remote.get_or_insert_default();
+        let outcome = remote.apply(node, report, &sessions.local, most);
+        if outcome == Outcome::Nothing {
+            return Reaction::default();
+        }
+        let excess = remote.excess(&sessions.local, self.limit);
+        if outcome == Outcome::Changed {
+            self.count_remote(before, sessions);
+            sessions.changed();
+        }
+        Reaction { asks: outcome == Outcome::Gap, excess }
     }
 
-    /// Adds a session of another node.
-    pub(super) fn add_remote(&self, info: SessionInfo) {
-        let mut shard = self.shard(info.user);
-        let sessions = shard.entry(info.user).or_default();
-        // Nodes that admit a user at the same moment may exceed the user's bound, but not by much.
-        if sessions.remote.len() < self.limit.saturating_mul(2) {
-            sessions.remote.push(Arc::new(info));
+    /// Reports may have been missed: see [`Remote::doubt`].
+    pub(super) fn doubt(&self) {
+        for mut shard in self.shards() {
+            shard
+                .values_mut()
+                .filter_map(|sessions| sessions.remote.as_mut())
+                .for_each(|remote| remote.doubt());
+        }
+    }
+
+    /// The other nodes have had time to report again. Only one user is locked at a time.
+    pub(super) fn settle(&self) {
+        for user in self.all() {
+            self.change_remote(user, Remote::settle);
+        }
+    }
+
+    /// These nodes are gone, with all their sessions. Only one user is locked at a time.
+    pub(super) fn forget(&self, nodes: &[NodeId]) {
+        for user in self.all() {
+            self.change_remote(user, |remote| remote.forget(nodes));
+        }
+    }
+
+    fn change_remote(&self, user: UserId, change: impl FnOnce(&mut Remote) -> bool) {
+        let mut shard = self.shard(user);
+        let Some(sessions) = shard.get_mut(&user) else { return };
+        let before = sessions.remote_len();
+        if sessions.remote.as_mut().is_some_and(|remote| change(remote)) {
+            self.count_remote(before, sessions);
             sessions.changed();
         }
     }
 
-    /// Removes sessions that ended on another node, perhaps all of them with the node. Each user's sessions
-    /// are removed in one pass, and only one user is locked at a time.
-    pub(super) fn remove_remote(&self, mut gone: Vec<(UserId, SessionId)>) {
-        gone.sort_unstable();
-        for gone in gone.chunk_by(|one, other| one.0 == other.0) {
-            let user = gone[0].0;
-            let mut shard = self.shard(user);
-            if let Some(sessions) = shard.get_mut(&user) {
-                sessions.remote.retain(|info| gone.binary_search(&(user, info.id)).is_err());
-                sessions.changed();
-                if sessions.is_empty() {
-                    shard.remove(&user);
-                }
-            }
-        }
+    fn count_remote(&self, before: usize, sessions: &UserSessions) {
+        self.remote.fetch_add(sessions.remote_len(), Ordering::Relaxed);
+        self.remote.fetch_sub(before, Ordering::Relaxed);
     }
 
     fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
         self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// All sessions of this node.
-    pub(super) fn local(&self) -> Vec<Arc<SessionInfo>> {
-        let mut all = Vec::new();
-        for shard in self.shards() {
-            all.extend(shard.values().flat_map(|sessions| &sessions.local).cloned());
-        }
-        all
     }
 
     /// The user's sessions, marking `updates` as seen. Both under one lock, or a change in between would be
@@ -207,8 +264,11 @@ impl Drop for Ticket {
         if let Some(sessions) = shard.get_mut(&user) {
             sessions.remove_local(session);
             sessions.changed();
-            (self.users.on_change)(Change::Disconnected { user, session });
-            if sessions.is_empty() {
+            self.users.here.fetch_sub(1, Ordering::Relaxed);
+            let is_last = sessions.local.is_empty();
+            (self.users.on_change)(if is_last { Change::Last(user) } else { Change::Changed(user) });
+            if is_last {
+                self.users.remote.fetch_sub(sessions.remote_len(), Ordering::Relaxed);
                 shard.remove(&user);
             }
         }
@@ -216,116 +276,9 @@ impl Drop for Ticket {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
+#[path = "users_tests.rs"]
+mod tests;
 
-    use doorward_core::domain::LoginId;
-    use uuid::Uuid;
-
-    use super::super::addresses::{Addresses, Counts};
-    use super::*;
-    use crate::clock::Clock;
-
-    fn users(limit: usize) -> Arc<Users> {
-        Arc::new(Users::new(limit, Box::new(|_| {})))
-    }
-
-    fn info(user: u128, session: u128) -> SessionInfo {
-        SessionInfo {
-            id: SessionId(Uuid::from_u128(session)),
-            user: UserId(Uuid::from_u128(user)),
-            login: LoginId(Uuid::from_u128(3)),
-            transport: "websocket",
-            address: IpAddr::from([127, 0, 0, 1]),
-            since: Clock::System.now(),
-        }
-    }
-
-    fn admit(users: &Arc<Users>, user: u128, session: u128) -> Option<Ticket> {
-        let addresses = Arc::new(Addresses::new(Counts { open: 9, pending: 9 }));
-        let info = info(user, session);
-        let place = Addresses::admit(&addresses, info.address).unwrap();
-        Users::admit(users, info, place)
-    }
-
-    #[test]
-    fn places_are_bounded_and_given_back() {
-        let users = users(2);
-        let first = admit(&users, 1, 1).unwrap();
-        let second = admit(&users, 1, 2).unwrap();
-        assert!(admit(&users, 1, 3).is_none());
-        assert!(admit(&users, 2, 4).is_some(), "another user has places of its own");
-        drop(first);
-        assert_eq!(users.of(UserId(Uuid::from_u128(1))).len(), 1);
-        assert!(admit(&users, 1, 3).is_some());
-        drop(second);
-        assert!(users.shards().all(|shard| shard.is_empty()));
-    }
-
-    #[test]
-    fn a_watcher_sees_each_change_until_the_last_session_ends() {
-        let users = users(9);
-        let user = UserId(Uuid::from_u128(1));
-        assert!(users.updates(user).is_none(), "nothing is kept for a user who is not connected");
-        let first = admit(&users, 1, 1).unwrap();
-        let mut updates = users.updates(user).unwrap();
-        assert!(!updates.has_changed().unwrap(), "what was there before is no change");
-        let second = admit(&users, 1, 2).unwrap();
-        assert!(updates.has_changed().unwrap());
-        assert_eq!(users.latest(user, &mut updates).len(), 2);
-        assert!(!updates.has_changed().unwrap(), "it is signalled once");
-        drop(admit(&users, 2, 3));
-        assert!(!updates.has_changed().unwrap(), "another user's sessions are no change");
-        drop(second);
-        assert!(updates.has_changed().unwrap());
-        drop(first);
-        assert!(updates.has_changed().is_err());
-    }
-
-    #[test]
-    fn a_users_sessions_are_in_the_order_of_their_ids_however_they_come_and_go() {
-        let users = users(9);
-        let ids = || -> Vec<u128> {
-            users.of(UserId(Uuid::from_u128(1))).iter().map(|info| info.id.0.as_u128()).collect()
-        };
-        let mut tickets: Vec<_> = [5, 1, 9, 3, 7].map(|id| admit(&users, 1, id).unwrap()).into();
-        assert_eq!(ids(), [1, 3, 5, 7, 9]);
-        drop(tickets.remove(0));
-        drop(tickets.remove(1));
-        assert_eq!(ids(), [1, 3, 7]);
-        tickets.clear();
-        assert_eq!(ids(), []);
-    }
-
-    #[test]
-    fn changes_are_emitted_in_order() {
-        let emitted = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&emitted);
-        let users = Arc::new(Users::new(9, Box::new(move |change| sink.lock().unwrap().push(change))));
-        drop(admit(&users, 1, 1));
-        let emitted = emitted.lock().unwrap();
-        let (user, session) = (UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(1)));
-        assert!(matches!(&emitted[0], Change::Connected(info) if info.id == session));
-        assert!(
-            matches!(&emitted[1], Change::Disconnected { user: u, session: s } if (*u, *s) == (user, session))
-        );
-        assert_eq!(emitted.len(), 2);
-    }
-
-    #[test]
-    fn sessions_of_other_nodes_are_removed_together_and_bounded() {
-        let users = users(2);
-        for session in 0..100 {
-            users.add_remote(info(session % 10, session));
-        }
-        let of = |user: u128| users.of(UserId(Uuid::from_u128(user)));
-        assert_eq!(of(1).len(), 4, "twice the bound");
-        let gone =
-            |session: u128| (UserId(Uuid::from_u128(session % 10)), SessionId(Uuid::from_u128(session)));
-        users.remove_remote(vec![gone(11), gone(2), gone(1), gone(99), gone(12345)]);
-        let left: Vec<u128> = of(1).iter().map(|info| info.id.0.as_u128()).collect();
-        assert_eq!(left, [21, 31]);
-        users.remove_remote((0..100).map(gone).collect());
-        assert!(users.shards().all(|shard| shard.is_empty()));
-    }
-}
+#[cfg(test)]
+#[path = "limit_tests.rs"]
+mod limit_tests;

@@ -83,7 +83,8 @@ impl Context {
         self.events.get(self.namespace).name()
     }
 
-    /// This user's live sessions, on all nodes that this one hears of.
+    /// This user's live sessions: those of this node, and those of other nodes as far as this one knows them. A moment after
+    /// the user's first session has connected to this node, it knows all.
     #[must_use]
     pub fn sessions(&self) -> Vec<Arc<SessionInfo>> {
         self.access().map(|access| self.directory.of_user(access.user)).unwrap_or_default()

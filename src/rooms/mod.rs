@@ -43,7 +43,7 @@ use self::pace::Paces;
 use self::presence::Presence;
 use crate::auth::room_tokens::RoomTokenKeys;
 use crate::clock::Clock;
-use crate::cluster::RoomRelay;
+use crate::cluster::Relay;
 use crate::directory::Revocations;
 use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
@@ -76,7 +76,7 @@ struct Inner {
     hasher: RandomState,
     closings: Closings,
     /// The way to the other nodes; none without any.
-    relay: OnceLock<RoomRelay>,
+    relay: OnceLock<Relay>,
     /// Whose room tokens are taken; none takes none.
     token_keys: OnceLock<RoomTokenKeys>,
     scales: Scales,
@@ -147,7 +147,7 @@ impl Rooms {
     }
 
     /// Connects the rooms with those of the other nodes. Once, before a session joins any.
-    pub fn relay_by(&self, relay: RoomRelay) {
+    pub fn relay_by(&self, relay: Relay) {
         // A second one would be a mistake of the caller, and the first goes on.
         let _ = self.0.relay.set(relay);
     }
@@ -155,7 +155,7 @@ impl Rooms {
     /// How far messages reach now. None if there are no kinds of rooms.
     #[must_use]
     pub fn reach(&self) -> Option<Reach> {
-        let is_connected = self.0.relay.get().is_some_and(RoomRelay::is_connected);
+        let is_connected = self.0.relay.get().is_some_and(Relay::is_connected);
         self.are_on().then_some(if is_connected { Reach::AllNodes } else { Reach::ThisNode })
     }
 
@@ -192,9 +192,6 @@ impl Rooms {
         );
         self.register_presence_metrics(registry);
         self.register_token_metrics(registry);
-        if let Some(relay) = self.0.relay.get() {
-            relay.register_metrics(registry);
-        }
         let this = self.clone();
         registry.reading("doorward_rooms", "Rooms that sessions of this node have joined.", move || {
             count(this.0.shards.iter().map(|shard| lock(shard).len()).sum())

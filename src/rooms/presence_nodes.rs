@@ -36,13 +36,6 @@ impl Rooms {
         }
     }
 
-    /// Tells the other nodes that this one stops, if there are any.
-    pub async fn leave_cluster(&self) {
-        if let Some(relay) = self.0.relay.get() {
-            relay.leave().await;
-        }
-    }
-
     /// What does not reach the others, they notice by its number.
     pub(super) fn publish_news(&self, room: &RoomName, news: &[PresenceNews]) {
         let Some(relay) = self.0.relay.get() else { return };

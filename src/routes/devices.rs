@@ -219,7 +219,7 @@ pub(super) async fn sessions(
     Query(query): Query<SessionListing>,
 ) -> HttpResponse {
     let limit = pagination::limit(query.limit);
-    let sessions = accounts.sessions_after(Some(access.user), query.after, limit + 1);
+    let sessions = accounts.own_sessions_after(access.user, query.after, limit + 1).await;
     let (sessions, next) = pagination::cut(sessions, limit, |session| session.id);
     HttpResponse::Ok().json(Sessions { sessions: sessions.iter().map(AsRef::as_ref).collect(), next })
 }

@@ -62,7 +62,6 @@ pub const CIRCLES: &[Exception] = &[
 pub const LONG: &[Long] = &[
     Long { file: "tests/it/migrate_refusals.rs", function: Some("odd_rows_are_moved_as_they_are_or_named"), reason: "one story, told in order" },
     Long { file: "tests/it/migrate_database.rs", function: Some("a_grown_database_moves_and_every_login_stays_active"), reason: "one story, told in order" },
-    Long { file: "tests/it/cluster_noise.rs", function: Some("malformed_and_excessive_messages_stall_no_node"), reason: "one story, told in order" },
     Long { file: "tests/it/accounts.rs", function: Some("a_user_registers_signs_in_refreshes_and_deletes_the_account"), reason: "one story, told in order" },
     Long { file: "src/config/value_tests.rs", function: Some("a_value_of_another_kind_or_unit_is_refused_with_a_suggestion"), reason: "one story, told in order" },
     Long { file: "examples/load/rolling.rs", function: Some("run"), reason: "one scenario, told in order" },

@@ -113,6 +113,7 @@ mod room_token_nodes;
 mod room_tokens;
 mod rooms;
 mod session_lists;
+mod session_nodes;
 mod socketio;
 mod socketio_clients;
 mod socketio_polling;

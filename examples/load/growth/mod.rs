@@ -1,7 +1,8 @@
-//! `growth`: what a server costs as sockets, users, and revoked logins become more, and its memory before and after many
-//! sockets connected and disconnected.
+//! `growth`: what a server costs as sockets, users, revoked logins, and sessions on other nodes become more, and its memory
+//! before and after many sockets connected and disconnected.
 
 mod churn;
+mod elsewhere;
 mod revoked;
 mod sockets;
 mod users;
@@ -28,6 +29,15 @@ pub struct Options {
     /// Numbers of logins that were revoked a moment ago; SQLite only
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1_000, 100_000, 1_000_000])]
     revoked: Vec<usize>,
+    /// Numbers of sessions on other nodes; only with `--redis`
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
+    elsewhere: Vec<usize>,
+    /// The node's `cluster.redis_url`; without it, nothing is measured of other nodes
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Measures nothing but what other nodes cost
+    #[arg(long, requires = "redis")]
+    only_elsewhere: bool,
     /// Sockets that connect and disconnect
     #[arg(long, default_value_t = 100_000)]
     churn: usize,
@@ -114,6 +124,25 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
         cpus::leave(cpus)?;
     }
     let mut all = Vec::new();
+    if let Some(redis) = &options.redis {
+        all.push(elsewhere::run(target, &options.elsewhere, redis).await?);
+    }
+    if !options.only_elsewhere {
+        all.append(&mut alone(target, options).await?);
+    }
+
+    let tables: Vec<_> = all.iter().map(|series| (series.place, series.table())).collect();
+    for (place, table) in &tables {
+        table.show(report.section(place.trim_start_matches("load ")));
+    }
+    let tables: Vec<_> = tables.iter().map(|(place, table)| (*place, table)).collect();
+    let charts: Vec<_> = all.iter().flat_map(Series::charts).collect();
+    options.output.write(&tables, "What Doorward costs as sockets, users and revoked logins grow", &charts)
+}
+
+/// What one node costs.
+async fn alone(target: &Target, options: &Options) -> Result<Vec<Series>> {
+    let mut all = Vec::new();
     {
         let mut server = Server::start(target, &SETTINGS).await?;
         let mut people = People::new(server.address());
@@ -125,14 +154,7 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
     }
     all.push(users::run(target, &options.users).await?);
     all.push(revoked::run(target, &options.revoked).await?);
-
-    let tables: Vec<_> = all.iter().map(|series| (series.place, series.table())).collect();
-    for (place, table) in &tables {
-        table.show(report.section(place.trim_start_matches("load ")));
-    }
-    let tables: Vec<_> = tables.iter().map(|(place, table)| (*place, table)).collect();
-    let charts: Vec<_> = all.iter().flat_map(Series::charts).collect();
-    options.output.write(&tables, "What Doorward costs as sockets, users and revoked logins grow", &charts)
+    Ok(all)
 }
 
 #[cfg(test)]

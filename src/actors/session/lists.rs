@@ -52,8 +52,11 @@ impl<T: Transport> Session<T> {
         if let Some(user) = self.user()
             && self.may_list(&to, context)
         {
-            let sessions = self.sessions.directory().of_user(user);
-            self.send(&ServerMessage::Sessions { to, sessions }, context);
+            let gathered = self.sessions.all().until_gathered(user);
+            self.when_ready(gathered, context, move |this, context| {
+                let sessions = this.sessions.directory().of_user(user);
+                this.send(&ServerMessage::Sessions { to, sessions }, context);
+            });
         }
     }
 
@@ -63,6 +66,11 @@ impl<T: Transport> Session<T> {
         if !self.may_list(&to, context) {
             return;
         }
+        let gathered = self.sessions.all().until_gathered(user);
+        self.when_ready(gathered, context, move |this, context| this.begin_to_watch(user, to, context));
+    }
+
+    fn begin_to_watch(&mut self, user: UserId, to: ReplyTo, context: &mut Context<Self>) {
         // Before the list is read, so that no change falls between.
         let mut updates = self.sessions.directory().updates(user);
         let sessions = match &mut updates {

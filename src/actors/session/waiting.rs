@@ -1,7 +1,8 @@
-//! How a session waits until the messages of other nodes reach the rooms that it joins, before it tells its client that it
-//! has joined them.
+//! How a session waits for other nodes before it answers: until their messages reach the rooms that it joins, or until they
+//! have said which sessions its user has.
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use futures_util::future::BoxFuture;
 
 use super::Session;
 use crate::actors::transport::{Outgoing, Transport};
@@ -21,15 +22,26 @@ impl<T: Transport> Session<T> {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Vec<Place>, &mut Context<Self>) + 'static,
     ) {
-        let Some(reached) = self.sessions.rooms().all().until_reached(&places) else {
-            return then(self, places, context);
+        let reached = self.sessions.rooms().all().until_reached(&places);
+        self.when_ready(reached, context, |this, context| then(this, places, context));
+    }
+
+    /// Goes on once `ready` is: now, if it is none.
+    pub(super) fn when_ready(
+        &mut self,
+        ready: Option<BoxFuture<'static, ()>>,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) {
+        let Some(ready) = ready else {
+            return then(self, context);
         };
         self.is_joining = true;
         self.transport.outgoing().hold(true);
-        context.spawn(reached.into_actor(self).map(|(), this, context| {
+        context.spawn(ready.into_actor(self).map(|(), this, context| {
             this.when_fresh(context, |this, context| {
                 this.is_joining = false;
-                then(this, places, context);
+                then(this, context);
                 // What its user may do may have changed meanwhile.
                 this.catch_up(context);
                 if let Some(access) = this.in_rooms.as_mut().and_then(|rooms| rooms.newer.take()) {

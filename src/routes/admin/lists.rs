@@ -13,6 +13,8 @@ use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, AuditFilter, Ended, LoginInfo, Outcome, Stats, StoredEvent};
+use crate::actors::SessionPage;
+use crate::cluster::message::NodeId;
 use crate::error::ApiError;
 use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
@@ -93,6 +95,10 @@ struct SessionList<'a> {
     /// The `after` of the next part, if there is one.
     #[schema(value_type = Option<Uuid>)]
     next: Option<SessionId>,
+    /// Nodes that have not answered within a second, if there are any: their sockets are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Uuid>)]
+    silent_nodes: Vec<NodeId>,
 }
 
 impl<'a> From<&'a SessionInfo> for AdminSession<'a> {
@@ -101,7 +107,7 @@ impl<'a> From<&'a SessionInfo> for AdminSession<'a> {
     }
 }
 
-/// `GET /api/admin/sessions`: live sockets, on all nodes that this one knows of.
+/// `GET /api/admin/sessions`: live sockets on all nodes, which are asked now.
 #[utoipa::path(
     get,
     path = "/api/admin/sessions",
@@ -118,10 +124,11 @@ pub(super) async fn sessions(
     Query(query): Query<SessionListing>,
 ) -> HttpResponse {
     let limit = pagination::limit(query.limit);
-    let sessions = accounts.sessions_after(query.user, query.after, limit + 1);
+    let SessionPage { sessions, silent_nodes } =
+        accounts.sessions_after(query.user, query.after, limit + 1).await;
     let (sessions, next) = pagination::cut(sessions, limit, |session| session.id);
     let sessions = sessions.iter().map(AsRef::as_ref).map(AdminSession::from).collect();
-    HttpResponse::Ok().json(SessionList { sessions, next })
+    HttpResponse::Ok().json(SessionList { sessions, next, silent_nodes })
 }
 
 #[derive(Deserialize, IntoParams)]

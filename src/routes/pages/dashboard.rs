@@ -60,7 +60,7 @@ impl<'a> Contents<'a> {
         let profile = visit.accounts.profile(access.user).await?;
         let pending_email = visit.accounts.pending_email(access.user).await?;
         let pending_email = pending_email.filter(|pending| Some(pending) != profile.email.as_ref());
-        let sessions = visit.accounts.list_sessions(access.user);
+        let sessions = visit.accounts.list_sessions(access.user).await;
         let online: HashSet<LoginId> = sessions.iter().map(|session| session.login).collect();
         let connection_part = ListPart::parse(visit.word(CONNECTIONS)).within(sessions.len());
         let skipped = connection_part.page.skipped();

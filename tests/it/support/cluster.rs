@@ -73,13 +73,14 @@ impl Nodes {
 /// Waits until the node lists this many sessions of the user.
 pub async fn sees(node: &TestApp, user: &Person, count: usize) {
     let id: UserId = user.id.parse().unwrap();
-    let listed = || node.sessions.directory().of_user(id).len();
+    let listed = async || node.sessions.of_user(id).await.len();
     let wait = async {
-        while listed() != count {
+        while listed().await != count {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{count}, not {}", listed()));
+    let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+    assert!(in_time, "{count}, not {}", listed().await);
 }
 
 /// A message as a node publishes it.

@@ -229,7 +229,7 @@ pub struct UserInfo {
 }
 
 /// A live session as its user sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SessionInfo {
     pub id: SessionId,
     #[serde(skip)]
