@@ -54,9 +54,14 @@ impl Announcements {
         batch
     }
 
-    /// Whether the others may know sessions that have ended meanwhile. Once.
-    pub fn take_lost(&mut self) -> bool {
-        std::mem::take(&mut self.has_lost)
+    /// Whether the others may know sessions that have ended meanwhile.
+    pub const fn has_lost(&self) -> bool {
+        self.has_lost
+    }
+
+    /// They have been told to forget them.
+    pub const fn forget_lost(&mut self) {
+        self.has_lost = false;
     }
 }
 
@@ -90,9 +95,11 @@ mod tests {
             announcements.want_later(user(number));
         }
         announcements.want_later(user(7));
-        assert!(!announcements.take_lost());
+        assert!(!announcements.has_lost());
         announcements.want_later(user(MOST_WAITING));
-        assert!(announcements.take_lost() && !announcements.take_lost());
+        assert!(announcements.has_lost());
+        announcements.forget_lost();
+        assert!(!announcements.has_lost());
         let mut taken = 0;
         loop {
             let batch = announcements.take();

@@ -25,7 +25,15 @@ const SILENCE: Duration = Duration::from_secs(12);
 /// Questions of other nodes that are answered each second. One for the sessions of all users, which have to be searched,
 /// counts for several.
 const QUESTIONS: Budget = Budget::new(5000, Duration::from_secs(1));
-const SEARCH: usize = 100;
+const SEARCH: usize = 250;
+
+/// Sessions that such a search answers at most. An administrator's page has 500.
+const MOST_SEARCHED: usize = 1000;
+
+/// Passes over all users of this node: for nodes that say goodbye, and for those that return. What is too much waits for the
+/// next sign of life.
+const GOODBYES: Budget = Budget::new(4, Duration::from_secs(1));
+const RETURNS: Budget = Budget::new(1, Duration::from_secs(8));
 
 /// Signs of life each second for nodes that are new.
 const GREETINGS: Budget = Budget::new(4, Duration::from_secs(1));
@@ -54,6 +62,12 @@ pub(super) struct Reader<'a, R> {
     queue: &'a mpsc::WeakSender<Outgoing>,
     questions: Budget,
     greetings: Budget,
+    goodbyes: Budget,
+    returns: Budget,
+    /// Nodes that have said goodbye, and are still to be forgotten.
+    gone: Vec<NodeId>,
+    /// A node has returned that had counted as dead.
+    has_returned: bool,
     receive: &'a R,
 }
 
@@ -91,7 +105,20 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
         (directory, queue): (&'a Directory, &'a mpsc::WeakSender<Outgoing>),
         receive: &'a R,
     ) -> Self {
-        Self { id, prefix, shared, directory, queue, questions: QUESTIONS, greetings: GREETINGS, receive }
+        Self {
+            id,
+            prefix,
+            shared,
+            directory,
+            queue,
+            questions: QUESTIONS,
+            greetings: GREETINGS,
+            goodbyes: GOODBYES,
+            returns: RETURNS,
+            gone: Vec::new(),
+            has_returned: false,
+            receive,
+        }
     }
 
     /// Hands on what another node says. Whatever else stands there is dropped. Answers as what it counts; as nothing if it is
@@ -124,8 +151,7 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
                 Some(())
             }
             (Body::Bye, None) if is_common => {
-                self.shared.alive().forget(node);
-                forget(&[node], self.directory, self.receive);
+                self.goodbye(node);
                 Some(())
             }
             _ => None,
@@ -134,12 +160,14 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
     }
 
     /// Something of this node has come back.
-    fn returned(&self, body: Body<'_>) {
+    fn returned(&mut self, body: Body<'_>) {
         match body {
             // Its own sign of life comes in time, whatever the others do.
             Body::Beat => {
-                let silent = self.shared.alive().take_silent(now());
+                let mut silent = self.shared.alive().take_silent(now());
+                silent.append(&mut self.gone);
                 forget(&silent, self.directory, self.receive);
+                self.publish_all_again();
             }
             // It is one of those that were asked.
             Body::Query(json) => {
@@ -151,25 +179,47 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
         }
     }
 
-    /// The node is there. A new one is to know soon that this one is. If it had counted as dead, what it told was forgotten, and it may have forgotten this one: all lists
-    /// are published and asked for again.
-    fn hear(&mut self, node: NodeId) {
+    /// The node is there. A new one is to know soon that this one is. If it had counted as dead, what it told was forgotten,
+    /// and it may have forgotten this one: all lists are published and asked for again.
+    fn hear(&mut self, node: NodeId) -> Before {
         let before = self.shared.alive().hear(node, now());
         match before {
             Before::Unknown if self.greetings.take(1, now()) => self.shared.greeted.notify_one(),
             Before::Silent => {
-                for user in self.directory.local_users() {
-                    self.shared.announce(user, true);
-                }
+                self.has_returned = true;
+                self.publish_all_again();
             }
-            Before::Unknown | Before::Alive => {}
+            Before::Unknown | Before::Alive | Before::Untracked => {}
+        }
+        before
+    }
+
+    fn publish_all_again(&mut self) {
+        if self.has_returned && self.returns.take(1, now()) {
+            self.has_returned = false;
+            for user in self.directory.local_users() {
+                self.shared.announce(user, true);
+            }
+        }
+    }
+
+    /// What nobody has heard of has nothing to be forgotten.
+    fn goodbye(&mut self, node: NodeId) {
+        if self.shared.alive().forget(node) {
+            if self.goodbyes.take(1, now()) {
+                forget(&[node], self.directory, self.receive);
+            } else {
+                self.gone.push(node);
+            }
         }
     }
 
     /// A node's sessions of a user, on the user's channel.
     fn list(&mut self, node: NodeId, user: Option<UserId>, json: &str) -> Option<()> {
         let list = SessionList::read(json).ok().filter(|list| Some(list.user) == user)?;
-        self.hear(node);
+        if self.hear(node) == Before::Untracked {
+            return Some(());
+        }
         let (user, asks, report) = (list.user, list.asks, list.report());
         let is_last = report.is_last;
         let reaction = self.directory.hear(node, report);
@@ -199,7 +249,7 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
                 sessions.truncate(limit);
                 sessions
             }
-            None => self.directory.local_page(query.after, limit),
+            None => self.directory.local_page(query.after, limit.min(MOST_SEARCHED)),
         };
         let queue = self.queue.upgrade()?;
         for reply in Reply::parts(query.id, &sessions) {

@@ -34,6 +34,8 @@ const BEAT: Duration = Duration::from_secs(2);
 /// Batches of lists follow each other no sooner, and no faster than so many bytes a second, however often sessions change
 /// and however often other nodes ask.
 const PACE: Duration = Duration::from_millis(50);
+/// Redis has to take a batch in well under the time that a command may take.
+const BATCH_BYTES: usize = 1024 * 1024;
 const BYTES_A_SECOND: f64 = 16e6;
 
 /// How long other nodes may take to connect again once Redis is back. Until then their sessions count as before.
@@ -103,9 +105,10 @@ impl RelayNode {
         let Self { id, prefix, address, queue, outgoing, shared, version } = self;
         let (mut publisher, mut channels, subscription) = address.connect_to_many().await?;
         channels.add(&[format!("{prefix}{}", inbox(*id))]).await?;
-        if shared.announcements().take_lost() {
+        if shared.announcements().has_lost() {
             // What the others know of this node's sessions is out of date.
             publisher.publish(Frame { node: *id, body: Body::Bye }.write()).await?;
+            shared.announcements().forget_lost();
         }
         directory.doubt_all();
         shared.publishing.store(true, Ordering::Release);
@@ -138,6 +141,10 @@ async fn publish_for_ever(
                 }
                 let bytes = batch.iter().map(Outgoing::bytes).sum();
                 shared.waiting.fetch_sub(bytes, Ordering::AcqRel);
+                if batch.iter().any(|one| matches!(one, Outgoing::Bye(_))) {
+                    // Whatever came afterwards would be news of a node that is gone.
+                    shared.publishing.store(false, Ordering::Release);
+                }
                 let frames = batch.iter().map(|outgoing| written(id, prefix, outgoing));
                 let counts = publisher.publish_each(frames).await?;
                 let messages = batch.iter().filter(|one| matches!(one, Outgoing::Message(..))).count();
@@ -155,8 +162,6 @@ async fn publish_for_ever(
                     }
                 }
                 if has_said_goodbye {
-                    // Whatever came afterwards would be news of a node that is gone.
-                    shared.publishing.store(false, Ordering::Release);
                     std::future::pending::<()>().await;
                 }
             }
@@ -216,30 +221,48 @@ async fn announce_for_ever(
     directory: &Directory,
 ) -> Result<(), BusError> {
     loop {
-        let batch = shared.announcements().take();
-        if batch.is_empty() {
+        if !shared.publishing.load(Ordering::Acquire) {
+            // The node has said goodbye. A list would make the others take it for a new one.
+            std::future::pending::<()>().await;
+        }
+        let mut unsent = Unsent { shared, users: shared.announcements().take() };
+        if unsent.users.is_empty() {
             shared.announced.notified().await;
             continue;
         }
-        let (frames, firsts) = lists((id, &mut *version), prefix, &batch, directory);
+        let (frames, firsts) = lists((id, &mut *version), prefix, &unsent.users, directory);
+        // The others wait for another turn.
+        let rest = unsent.users.split_off(firsts.len());
+        for (user, asks) in rest {
+            shared.announcements().want(user, asks);
+        }
         #[expect(clippy::cast_precision_loss, reason = "it is far below 2^52")]
         let bytes = frames.iter().map(|(_, frame)| frame.len()).sum::<usize>() as f64;
-        match publisher.publish_each(frames.into_iter()).await {
-            Ok(counts) => gather(shared, &batch, &firsts, &counts),
-            Err(error) => {
-                let mut announcements = shared.announcements();
-                for (user, _) in &batch {
-                    announcements.want_later(*user);
-                }
-                return Err(error);
-            }
-        }
+        let counts = publisher.publish_each(frames.into_iter()).await?;
+        gather(shared, &std::mem::take(&mut unsent.users), &firsts, &counts);
         #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
         tokio::time::sleep(PACE.max(Duration::from_secs_f64(bytes / BYTES_A_SECOND))).await;
     }
 }
 
-/// The channel and the frame of each part of these users' lists, and which of them is the first of each user.
+/// Users whose lists are being published. They wait again unless that succeeds, also if nobody waits for it any more: the
+/// others would know sessions for ever that have ended.
+struct Unsent<'a> {
+    shared: &'a Shared,
+    users: Vec<(UserId, bool)>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        let mut announcements = self.shared.announcements();
+        for (user, _) in &self.users {
+            announcements.want_later(*user);
+        }
+    }
+}
+
+/// The channel and the frame of each part of these users' lists, and which of them is the first of each user. As many users
+/// as [`BATCH_BYTES`] allows, and one at least.
 fn lists(
     (id, version): (NodeId, &mut u64),
     prefix: &str,
@@ -247,13 +270,18 @@ fn lists(
     directory: &Directory,
 ) -> (Vec<(String, Vec<u8>)>, Vec<usize>) {
     let (mut frames, mut firsts) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
     for (user, asks) in batch {
+        if bytes >= BATCH_BYTES {
+            break;
+        }
         *version += 1;
         firsts.push(frames.len());
         let channel = format!("{prefix}{}", RoomName::of_user(*user).as_str());
         for list in SessionList::parts(*user, *version, *asks, &directory.local_of_user(*user)) {
             // Numbers, ids and strings always serialize.
             let json = serde_json::to_string(&list).unwrap_or_default();
+            bytes += json.len();
             frames.push((channel.clone(), Frame { node: id, body: Body::Sessions(&json) }.write()));
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::tests::{admit, info, user, users};
 use super::*;
 
-const NODES: usize = 3;
+const NODES: usize = 4;
 const LIMIT: usize = 3;
 
 /// Nodes, and messages between them that arrive in any order, more than once, or never.
@@ -85,12 +85,10 @@ impl Cluster {
 
     /// All messages that are on their way arrive, and each node reports once more.
     fn become_quiet(&mut self) {
-        for _ in 0..2 {
-            (0..NODES).for_each(|at| self.publish(at));
-            while !self.messages.is_empty() {
-                let message = self.messages.remove(0);
-                self.deliver(message);
-            }
+        (0..NODES).for_each(|at| self.publish(at));
+        while !self.messages.is_empty() {
+            let message = self.messages.remove(0);
+            self.deliver(message);
         }
     }
 
@@ -110,6 +108,8 @@ enum Step {
     Deliver(usize),
     Repeat(usize),
     Lose(usize),
+    /// The node has connected to Redis again.
+    Doubt(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -121,6 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => which().prop_map(Step::Deliver),
         2 => which().prop_map(Step::Repeat),
         2 => which().prop_map(Step::Lose),
+        1 => (0..NODES).prop_map(Step::Doubt),
     ]
 }
 
@@ -145,6 +146,7 @@ proptest! {
                 Step::Lose(which) if waiting > 0 => {
                     cluster.messages.remove(which % waiting);
                 }
+                Step::Doubt(at) => cluster.nodes[at].users.doubt(),
                 _ => {}
             }
             prop_assert!(cluster.oldest().is_subset(&cluster.open()), "one of the oldest was closed");
@@ -176,6 +178,7 @@ proptest! {
                 Step::Lose(which) if waiting > 0 => {
                     cluster.messages.remove(which % waiting);
                 }
+                Step::Doubt(at) => cluster.nodes[at].users.doubt(),
                 _ => {}
             }
         }

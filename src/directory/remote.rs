@@ -91,7 +91,7 @@ impl RemoteNode {
 }
 
 impl Remote {
-    /// Takes a report. `most` sessions of the user are kept for all nodes together.
+    /// Takes a report. `most` sessions of the user are kept of each node.
     pub fn apply(
         &mut self,
         node: NodeId,
@@ -118,7 +118,7 @@ impl Remote {
         reported.retain(|info| !taken.contains(&info.id));
         reported.sort_by_key(|info| info.id);
         reported.dedup_by_key(|info| info.id);
-        reported.truncate(most.saturating_sub(self.len() - self.0[at].sessions.len()));
+        reported.truncate(most);
         let known = &mut self.0[at].sessions;
         if known.iter().map(|info| info.id).eq(reported.iter().map(|info| info.id)) {
             return Outcome::Nothing;

@@ -68,7 +68,7 @@ fn nodes_of_a_user_and_sessions_that_they_claim_are_bounded() {
         let report = part(1, 0, true, &[2 * node, 2 * node + 1]);
         remote.apply(NodeId(Uuid::from_u128(node)), report, &[], 100);
     }
-    assert_eq!((remote.0.len(), remote.len()), (MOST_NODES, 100));
+    assert_eq!((remote.0.len(), remote.len()), (MOST_NODES, 2 * MOST_NODES));
     let local = [Arc::new(info(1000))];
     let node = NodeId(Uuid::from_u128(3));
     remote.apply(node, part(2, 0, true, &[1000, 1000, 1, 900, 900]), &local, 500);

@@ -173,14 +173,12 @@ impl Users {
         let mut shard = self.shard(user);
         let Some(sessions) = shard.get_mut(&user) else { return Reaction::default() };
         let before = sessions.remote_len();
-        // Nodes that admit a user at the same moment may exceed the user's bound, but not by much.
+        // No node admits more. Nodes that admit a user at the same moment may exceed the user's bound together.
         let room = MOST_REMOTE.saturating_sub(self.remote.load(Ordering::Relaxed));
-        let most = self.limit.saturating_mul(2).min(before + room);
+        let most = self.limit.min(before + room);
         let remote = sessions.remote.get_or_insert_default();
         let outcome = remote.apply(node, report, &sessions.local, most);
-        if outcome == Outcome::Nothing {
-            return Reaction::default();
-        }
+        // Also for a list that says nothing new: it may have confirmed what was in doubt.
         let excess = remote.excess(&sessions.local, self.limit);
         if outcome == Outcome::Changed {
             self.count_remote(before, sessions);

@@ -188,6 +188,9 @@ impl<T: Transport> Session<T> {
         let info = self.info(&access);
         let (rules, welcome) = rules.sign_in(self.id, access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
+        // The manager checks the revocations once more when it registers the session: one that was added since the
+        // token was checked closes it. Before the session counts: another node's list may close it from then on.
+        self.sessions.register(self.id, Some(login), context.address().recipient());
         let Some(ticket) = self.sessions.directory().admit(info, self.pending.take()) else {
             return self.close(CloseReason::TooMany, context);
         };
@@ -196,9 +199,6 @@ impl<T: Transport> Session<T> {
         if joins.is_some() {
             self.add_to(namespace);
         }
-        // The manager checks the revocations once more when it registers the session: one that was added since the
-        // token was checked closes it.
-        self.sessions.register(self.id, Some(login), context.address().recipient());
         let own = self.transport.is_in(NamespaceId::MAIN).then(|| self.enter_own_room()).flatten();
         self.when_reached(own.into_iter().collect(), context, move |this, own, context| {
             this.welcome(&welcome, own, joins.map(|payload| (namespace, payload)), context);
