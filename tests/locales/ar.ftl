@@ -169,6 +169,7 @@ activity-by-administrator = بواسطة مسؤول
 activity-by-app = بواسطة خادم تطبيق
 activity-by-server = تلقائيًا
 activity-signed-in = تسجيل دخول
+activity-signed-out = تسجيل خروج
 activity-sign-in-failed = محاولة تسجيل دخول بكلمة مرور خاطئة
 activity-sign-in-failed-locked = حُظر تسجيل الدخول بعد كلمات مرور خاطئة كثيرة
 activity-sign-in-failed-disabled = محاولة تسجيل دخول والحساب معطّل
