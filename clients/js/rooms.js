@@ -55,6 +55,9 @@ const TEMPORARY = new Set(["timeout", "full", "unavailable", "too_many_requests"
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 
+/** How long a function may take to bring a token, in milliseconds. */
+const TOKEN_PATIENCE = 10_000;
+
 /** Users in one answer about who is there. */
 const PAGE = 500;
 
@@ -267,7 +270,22 @@ export class Rooms {
       if (typeof token === "string") tokens.set(room, token);
       return typeof token === "function";
     });
-    if (asked.length) await this.#fetchTokens(asked, tokens, later);
+    // Those that need no new token do not wait for those that do.
+    const fetching = this.#fetchTokens(asked, tokens, later);
+    let isConnected = await this.#joinParts(all.filter((room) => !asked.includes(room)), tokens, later);
+    await fetching;
+    isConnected = isConnected && (await this.#joinParts(asked, tokens, later));
+    if (isConnected && isComplete) this.#attempts = 0;
+  }
+
+  /**
+   * Joins rooms with the tokens that there are for them. False if the connection was lost: the next one joins them.
+   *
+   * @param {string[]} all
+   * @param {Map<string, string>} tokens
+   * @param {(room: string) => void} later
+   */
+  async #joinParts(all, tokens, later) {
     for (const part of parts(all, tokens)) {
       // Without those that were left meanwhile, and those for which there is no token.
       const names = part.filter((room) => this.#joined.has(room) && !this.#waiting.has(room));
@@ -286,12 +304,11 @@ export class Rooms {
           }
         }
       } catch (error) {
-        // If the connection was lost again, the next one joins them.
-        if (!TEMPORARY.has(/** @type {any} */ (error).code)) return;
+        if (!TEMPORARY.has(/** @type {any} */ (error).code)) return false;
         for (const room of names) later(room);
       }
     }
-    if (isComplete) this.#attempts = 0;
+    return true;
   }
 
   /**
@@ -317,7 +334,7 @@ export class Rooms {
       const token = this.#joined.get(room)?.token;
       if (typeof token !== "function") return;
       try {
-        const text = await token(room);
+        const text = await within(TOKEN_PATIENCE, token(room));
         if (text != null) tokens.set(room, text);
       } catch {
         later(room);
@@ -330,16 +347,21 @@ export class Rooms {
   async #renew(room) {
     const options = this.#joined.get(room);
     if (typeof options?.token !== "function") return;
+    // It may be left meanwhile, or joined otherwise.
+    const isSame = () => this.#joined.get(room) === options;
+    let token;
     try {
-      const token = await options.token(room);
-      // It was left meanwhile, or joined otherwise.
-      if (token == null || this.#joined.get(room) !== options) return;
+      token = await within(TOKEN_PATIENCE, options.token(room));
+    } catch {
+      if (isSame()) this.#joinLater(room);
+      return;
+    }
+    if (token == null || !isSame()) return;
+    try {
       await this.#live.request("join", { room, token });
     } catch (error) {
       // What the server refuses for good ends with the token that the session has.
-      const code = /** @type {any} */ (error).code;
-      const isRefused = error instanceof Error && code !== undefined && !this.#isTemporary(room, code);
-      if (!isRefused && this.#joined.get(room) === options) this.#joinLater(room);
+      if (this.#isTemporary(room, /** @type {any} */ (error).code) && isSame()) this.#joinLater(room);
     }
   }
 
@@ -398,4 +420,21 @@ function* parts(rooms, tokens) {
 /** @param {number} attempts */
 function delayOf(attempts) {
   return Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempts) * (0.5 + Math.random() / 2);
+}
+
+/**
+ * What a promise brings, if that does not take too long.
+ *
+ * @template T
+ * @param {number} patience In milliseconds
+ * @param {T | Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+function within(patience, promise) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("it takes too long")), patience);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -9,7 +9,7 @@ CREATE TABLE room_token_revocations (
     ,
     user_id       TEXT,
     issued_before TIMESTAMP,
-    created_at    TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+    created_at    TIMESTAMP NOT NULL DEFAULT /* /* */ CURRENT_TIMESTAMP -- */ timezone('UTC', now())
 );
 CREATE INDEX room_token_revocations_jti ON room_token_revocations (jti) WHERE jti IS NOT NULL;
 CREATE INDEX room_token_revocations_user_id ON room_token_revocations (user_id) WHERE user_id IS NOT NULL;

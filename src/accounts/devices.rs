@@ -207,7 +207,10 @@ impl Accounts {
         self.0
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
-                this.record(conn, &caller, Action::LoginsRevoked, Some(user), this.0.clock.now())?;
+                let now = this.0.clock.now();
+                if logins::count_in(conn, scope, now)? > 0 {
+                    this.record(conn, &caller, Action::LoginsRevoked, Some(user), now)?;
+                }
                 Ok::<_, Error>(((), Some(scope)))
             })
             .await

@@ -61,7 +61,10 @@ impl RevokedRoomTokens {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         for (revoked, since) in revoked {
             match revoked {
-                RevokedTokens::One(id) => drop(held.ids.insert(id, since)),
+                RevokedTokens::One(id) => {
+                    let known = held.ids.entry(id).or_insert(since);
+                    *known = since.max(*known);
+                }
                 RevokedTokens::IssuedBefore(issued, user) => {
                     let before = Before { issued, since: since.max(issued) };
                     match user {

@@ -231,7 +231,15 @@ pub fn purge_repeatable(
         // What an operator or a backend did is kept. Clients without a valid key cause the refusals.
         let by_client =
             audit_events::actor.is_null().or(audit_events::action.eq(Action::ApiKeyRefused.as_str()));
-        unindexed_action().eq_any(kind.names()).and(by_client).and(audit_events::at.le(newest))
+        // What administrators did to others is kept, too.
+        let is_own = audit_events::actor_id.is_null().or(audit_events::actor_id.eq(audit_events::subject));
+        let is_repeatable =
+            audit_events::action.ne(Action::LoginsRevoked.as_str()).or(is_own.assume_not_null());
+        unindexed_action()
+            .eq_any(kind.names())
+            .and(by_client)
+            .and(is_repeatable)
+            .and(audit_events::at.le(newest))
     };
     delete_some!(conn, audit_events.id: String, old(), limit)
 }

@@ -1,5 +1,6 @@
 //! The table `room_token_revocations`: which room tokens do not count any more. Triggers note each row in `room_changes`.
 
+use chrono::TimeDelta;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
@@ -10,6 +11,9 @@ use crate::db::Conn;
 use crate::schema::room_token_revocations;
 use doorward_core::domain::UserId;
 use doorward_core::rooms::RevokedTokens;
+
+/// A revocation that comes again within this time is a second attempt.
+const REPEATED: TimeDelta = TimeDelta::minutes(1);
 
 /// What a row says, and since when.
 pub type Revocation = (RevokedTokens, Timestamp);
@@ -23,7 +27,12 @@ pub fn insert(conn: &mut Conn, tokens: &RevokedTokens, now: Timestamp) -> QueryR
         RevokedTokens::IssuedBefore(before, user) => (None, user.map(|user| user.to_string()), Some(*before)),
     };
     let known: i64 = match (jti, &user, before) {
-        (Some(jti), ..) => all.filter(table::jti.eq(jti)).count().get_result(conn)?,
+        // An older row ends sooner than this one will.
+        (Some(jti), ..) => all
+            .filter(table::jti.eq(jti))
+            .filter(table::created_at.gt(now - REPEATED))
+            .count()
+            .get_result(conn)?,
         (None, Some(user), before) => all
             .filter(table::user_id.eq(user))
             .filter(table::issued_before.ge(before))

@@ -159,29 +159,49 @@ async function a_token_is_asked_for_at_each_join() {
   for (const token of ["two", "three"]) {
     live.call("welcome", {});
     await settle();
+    // Those that need no new token do not wait for it.
+    const others = live.next("join");
+    assert.deepEqual(names(others), ["chat:a", "order:8"]);
+    assert.equal(others.payload.rooms[1].token, "fixed");
+    others.answer({ rooms: [{ room: "chat:a" }, { room: "order:8" }] });
+    await settle();
     if (token === "three") {
-      // There was none: the others are joined all the same, and this one later.
-      const others = live.next("join");
-      assert.deepEqual(names(others), ["chat:a", "order:8"]);
-      others.answer({ rooms: [{ room: "chat:a" }, { room: "order:8" }] });
-      await settle();
+      // There was none.
       mock.timers.tick(LONGEST);
       await settle();
     }
     const again = live.next("join");
-    const brought = Object.fromEntries(again.payload.rooms.map(({ room, token }) => [room, token]));
-    assert.equal(brought["order:7"], token);
-    if (token === "two") assert.deepEqual([brought["chat:a"], brought["order:8"]], [undefined, "fixed"]);
-    again.answer({ rooms: names(again).map((room) => ({ room })) });
+    assert.deepEqual(again.payload.rooms.map(({ room, token }) => [room, token]), [["order:7", token]]);
+    again.answer({ rooms: [{ room: "order:7" }] });
     await settle();
   }
   assert.deepEqual(left, []);
   assert.deepEqual([tokens.length, live.asked.length], [0, 0]);
 }
 
+async function a_token_that_does_not_come_holds_nothing_up() {
+  const { live, rooms } = await start("chat:a");
+  let asked = 0;
+  const token = () => (asked++ === 1 ? new Promise(() => {}) : "good");
+  const joined = rooms.join("order:7", { token });
+  await settle();
+  live.next("join").answer({ room: "order:7" });
+  await joined;
+  live.call("welcome", {});
+  await settle();
+  live.next("join").answer({ rooms: [{ room: "chat:a" }] });
+  await settle();
+  assert.equal(live.asked.length, 0);
+  for (let wait = 0; wait < 2; wait++) {
+    mock.timers.tick(LONGEST);
+    await settle();
+  }
+  assert.deepEqual(names(live.next("join")), ["order:7"]);
+}
+
 async function a_newer_token_is_brought_before_the_last_one_expires() {
   const { live, rooms, left } = await start("club:a");
-  await withTokens(live, rooms, "order:7", ["one", "two", new Error("no network"), "three", "four"]);
+  await withTokens(live, rooms, "order:7", ["one", "two", Object.assign(new Error("no network"), { code: 23 }), "three", "four"]);
   live.call("expiring", { expires_at: "2027-01-01T00:00:00Z" });
   live.call("expiring", { room: "club:a", at: "2027-01-01T00:00:00Z" });
   await settle();
@@ -275,6 +295,7 @@ for (const test of [
   the_last_of_joining_and_leaving_counts,
   what_was_shown_is_shown_again_also_after_too_many_requests,
   a_token_is_asked_for_at_each_join,
+  a_token_that_does_not_come_holds_nothing_up,
   a_newer_token_is_brought_before_the_last_one_expires,
   who_left_for_want_of_a_token_joins_again_with_a_new_one,
   a_room_that_is_left_while_its_token_is_fetched_is_not_joined,

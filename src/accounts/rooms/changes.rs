@@ -59,8 +59,9 @@ impl Logins {
         if begins {
             // What is held was read later, unless there was another server before.
             let before = room_changes::last_before(conn, now - self.access_memory())?;
-            numbers().start_after(before);
+            // If that fails, the next poll begins anew.
             self.read_revoked_tokens(conn, Which::Since(now - KEPT))?;
+            numbers().start_after(before);
         }
         read_unread(numbers, now, horizon, |range| {
             let page = room_changes::page(conn, range, PAGE)?;

@@ -25,6 +25,9 @@ use tokens::{Purpose, Tokens};
 /// Rooms in one request.
 const AT_ONCE: usize = 100;
 
+/// Bytes of their tokens: a server takes messages of 64 KiB, if it is not configured otherwise.
+const TOKENS_AT_ONCE: usize = 32 * 1024;
+
 /// Codes of errors after which a room may be joined a little later. It may be full of the sessions of a lost connection.
 const TEMPORARY: [&str; 3] = ["unavailable", "too_many_requests", "room_full"];
 
@@ -175,13 +178,30 @@ impl Rooms {
             }
         }
         let mut requests = Vec::new();
-        for rooms in others.chunks(AT_ONCE) {
+        for rooms in self.parts(others) {
             let id = self.next_id();
-            self.rejoining.insert(id.clone(), rooms.to_vec());
-            let rooms: Vec<_> = rooms.iter().map(|room| self.asked(room)).collect();
-            requests.push(json!({"type": "join", "id": id, "rooms": rooms}).to_string());
+            let asked: Vec<_> = rooms.iter().map(|room| self.asked(room)).collect();
+            self.rejoining.insert(id.clone(), rooms);
+            requests.push(json!({"type": "join", "id": id, "rooms": asked}).to_string());
         }
         requests
+    }
+
+    /// As many as one request takes.
+    fn parts(&self, rooms: Vec<String>) -> Vec<Vec<String>> {
+        let (mut parts, mut bytes) = (Vec::<Vec<String>>::new(), 0);
+        for room in rooms {
+            let size = self.tokens.fixed(&room).map_or(0, str::len);
+            let fits = |part: &&mut Vec<String>| part.len() < AT_ONCE && bytes + size <= TOKENS_AT_ONCE;
+            if let Some(part) = parts.last_mut().filter(fits) {
+                bytes += size;
+                part.push(room);
+            } else {
+                bytes = size;
+                parts.push(vec![room]);
+            }
+        }
+        parts
     }
 
     fn asked(&self, room: &str) -> Value {

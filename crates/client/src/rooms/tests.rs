@@ -62,6 +62,17 @@ fn more_rooms_than_one_request_takes_are_asked_for_in_several() {
         received.receive(&json!({"type": "joined", "room": format!("chat:{number}"), "can": []}));
     }
     assert_eq!(received.rooms.connected().len(), 3);
+    // Tokens take room as well.
+    for number in 0..20 {
+        let token = "x".repeat(4096);
+        received.rooms.tokens.set(&format!("chat:{number}"), Source::Fixed(token));
+    }
+    let requests = received.rooms.connected();
+    assert!(requests.iter().all(|request| request.len() < 40_000));
+    assert_eq!(
+        requests.iter().map(|request| Received::asks(std::slice::from_ref(request)).1.len()).sum::<usize>(),
+        250
+    );
 }
 
 #[test]
