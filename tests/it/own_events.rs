@@ -78,7 +78,11 @@ async fn each_way_to_sign_out_is_an_event_with_its_login() {
     let cookie = browser.headers.get("set-cookie").unwrap().to_str().unwrap().split(';').next().unwrap();
     post_form(app.address, "/logout", cookie, &[]).await.expect(303);
     app.advance(SECOND);
-    app.send(Method::DELETE, "/api/logins?except=current", &ann.access, Value::Null).await.expect(204);
+    app.login("ann").await;
+    for _ in 0..2 {
+        // The second time, there is none.
+        app.send(Method::DELETE, "/api/logins?except=current", &ann.access, Value::Null).await.expect(204);
+    }
     app.advance(SECOND);
     let ended = audit_events::table
         .filter(audit_events::action.eq_any(["signed_out", "logins_revoked"]))
