@@ -22,10 +22,10 @@ use crate::directory::Directory;
 /// How long nothing may arrive, not even a sign of life of this node, before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(12);
 
-/// Questions of other nodes that are answered each second. One for the sessions of all users, which have to be searched,
-/// counts for several.
+/// Questions of other nodes that are answered each second: for the sessions of one user, and for those of all users, which
+/// have to be searched.
 const QUESTIONS: Budget = Budget::new(5000, Duration::from_secs(1));
-const SEARCH: usize = 250;
+const SEARCHES: Budget = Budget::new(20, Duration::from_secs(1));
 
 /// Sessions that such a search answers at most. An administrator's page has 500.
 const MOST_SEARCHED: usize = 1000;
@@ -61,6 +61,7 @@ pub(super) struct Reader<'a, R> {
     directory: &'a Directory,
     queue: &'a mpsc::WeakSender<Outgoing>,
     questions: Budget,
+    searches: Budget,
     greetings: Budget,
     goodbyes: Budget,
     returns: Budget,
@@ -112,6 +113,7 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
             directory,
             queue,
             questions: QUESTIONS,
+            searches: SEARCHES,
             greetings: GREETINGS,
             goodbyes: GOODBYES,
             returns: RETURNS,
@@ -237,7 +239,8 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
 
     fn query(&mut self, node: NodeId, json: &str) -> Option<()> {
         let query = Query::read(json).ok()?;
-        if !self.questions.take(if query.user.is_some() { 1 } else { SEARCH }, now()) {
+        let budget = if query.user.is_some() { &mut self.questions } else { &mut self.searches };
+        if !budget.take(1, now()) {
             // The node that asks says that this one was silent.
             return Some(());
         }

@@ -286,7 +286,7 @@ async fn what_no_node_has_said_of_sessions_breaks_nothing_and_goes_with_its_node
         let query = json!({"id": Uuid::now_v7(), "limit": 4_000_000_000_u32}).to_string();
         publish(&redis, "nodes", eve, Body::Query(&query)).await;
     }
-    sees(one, &ann, 201).await;
+    sees(one, &ann, 101).await;
     assert_eq!(live.ask(json!({"type": "sessions", "id": 1})).await["sessions"][1]["carrier"], "other");
     live.ping().await;
     let answer = two.get("/api/sessions", &ann.access).await.expect(200);
