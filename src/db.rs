@@ -49,8 +49,9 @@ pub enum Conn {
 
 /// Settings of every PostgreSQL connection. Times are written and read as UTC. Nothing waits without bound:
 /// not a statement, not a lock, and not for the transaction of a process that has stopped in the middle.
-const POSTGRES: &str = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
-     SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed';";
+const POSTGRES: &str = "SET TIME ZONE 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = '30s'; \
+     SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; \
+     SET default_transaction_isolation = 'read committed';";
 
 /// The lock number with which processes that start together agree which one migrates the database.
 const MIGRATION_LOCK: i64 = 0x646f_6f72_7761_7264;

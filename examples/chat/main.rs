@@ -84,7 +84,7 @@ async fn ban(context: Context, payload: Payload) -> Result<Value, EventError> {
         return Err(EventError::new("forbidden", "only moderators ban"));
     }
     let Some(name) = room.strip_prefix("chat:") else {
-        return Err(EventError::new("bad_room", "nobody is banned from this room"));
+        return Err(EventError::new("bad_room", "only rooms of the list have bans"));
     };
     for room in [&room, &format!("typing:{name}")] {
         context.room_rights().ban(room, user, Some(BANNED_FOR)).await?;

@@ -1,6 +1,6 @@
 //! What travels on the channels of rooms and nodes: a byte that says what it is, the 16 bytes of the node that sent it, and
-//! its body as UTF-8. The channel's name says which room. A node ignores what it does not know, so that nodes of two versions can run
-//! side by side.
+//! its body as UTF-8. The channel's name says which room. A node ignores what it does not know, so that nodes of two versions
+//! can run side by side.
 
 use uuid::Uuid;
 

@@ -99,7 +99,7 @@ impl Queries {
         }
     }
 
-    /// Ends a question, whoever has answered.
+    /// Ends a question, also if some nodes have not answered.
     pub fn close(&mut self, id: Uuid) -> Found {
         let Some(Open { sessions, answered, asked, .. }) = self.0.remove(&id) else {
             return Found::default();
@@ -179,7 +179,7 @@ mod tests {
                 assert!((&mut wait).now_or_never().is_some());
             }
             queries.answer(ID, node(3), [info(3)], true);
-            assert_eq!(ids(&queries.close(ID)), [1], "what nobody waits for is not kept");
+            assert_eq!(ids(&queries.close(ID)), [1], "answers after the end are not kept");
         }
     }
 

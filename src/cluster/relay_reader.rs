@@ -205,7 +205,7 @@ impl<'a, R: Fn(FromNodes<'_>)> Reader<'a, R> {
         }
     }
 
-    /// What nobody has heard of has nothing to be forgotten.
+    /// Of a node that was not there, there is nothing to forget.
     fn goodbye(&mut self, node: NodeId) {
         if self.shared.alive().forget(node) {
             if self.goodbyes.take(1, now()) {

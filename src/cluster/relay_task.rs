@@ -245,8 +245,8 @@ async fn announce_for_ever(
     }
 }
 
-/// Users whose lists are being published. They wait again unless that succeeds, also if nobody waits for it any more: the
-/// others would know sessions for ever that have ended.
+/// Users whose lists are being published. They are queued again unless that succeeds, also if the task is dropped meanwhile:
+/// otherwise the other nodes would keep sessions for ever that have ended.
 struct Unsent<'a> {
     shared: &'a Shared,
     users: Vec<(UserId, bool)>,

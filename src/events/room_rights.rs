@@ -41,7 +41,7 @@ pub trait ChangeRights: Send + Sync {
 ///
 /// # Errors
 /// Each call may fail with `bad_room`, `unknown_room`, `not_found` (there is no such user), `bad_request` (an end past the
-/// year 9999; nobody can be put out of a user's own room), and `unavailable` if the database does not answer.
+/// year 9999; sessions cannot be removed from a user's own room), and `unavailable` if the database does not answer.
 #[derive(Clone)]
 pub struct RoomRights {
     rights: Arc<dyn ChangeRights>,

@@ -133,7 +133,7 @@ async fn an_operator_makes_and_revokes_tokens_beside_the_server() {
         (&["room", "revoke-tokens"][..], 2, "required"),
         (&["room", "revoke-tokens", "--jti", "x", "--user", "ann"], 2, "cannot be used"),
         (&["room", "revoke-tokens", "--jti", "x", "--issued-before", "1h"], 2, "cannot be used"),
-        (&["room", "revoke-tokens", "--user", "nobody"], 1, "there is no account"),
+        (&["room", "revoke-tokens", "--user", "unknown"], 1, "there is no account"),
         (&["room", "token", "order", "ann", "--key", private], 2, "kind:rest"),
         (&["room", "token", "order:7", "ann", "--key", public], 1, "holds a public key"),
         (&["room", "token", "order:7", "ann", "--key", "/nowhere"], 1, "No such file"),

@@ -324,7 +324,7 @@ async fn rows_that_are_written_by_hand_revoke_as_well<C: LiveClient>() {
     {
         let token = backend.token(&app, &ann, "order:7", &json!({"jti": number.to_string()}));
         assert_eq!(join_with(&mut live, "order:7", &token).await["type"], "joined", "{sql}");
-        execute(&app, "INSERT INTO room_token_revocations (user_id) VALUES ('nobody')");
+        execute(&app, "INSERT INTO room_token_revocations (user_id) VALUES ('no id')");
         execute(&app, &sql);
         assert_eq!(live.next().await["code"], "revoked", "{sql}");
         assert_eq!(join_with(&mut live, "order:7", &token).await["code"], "bad_token", "{sql}");

@@ -222,9 +222,7 @@ impl Rooms {
         let id = message.id().and_then(Value::as_str);
         let again = id.and_then(|id| self.rejoining.remove(id));
         let brought = id.and_then(|id| self.brought.remove(id));
-        if let Some(id) = id {
-            self.leaving.remove(id);
-        }
+        let is_forgotten = id.is_some_and(|id| self.leaving.remove(id).is_some());
         let mut lost = Vec::new();
         match message.kind() {
             "message" => {
@@ -234,7 +232,8 @@ impl Rooms {
                 });
             }
             "left" if message["code"] == "left" => {
-                if let Some(room) = message["room"].as_str() {
+                // What [`Rooms::leave`] has forgotten may be about to be joined again.
+                if let Some(room) = message["room"].as_str().filter(|_| !is_forgotten) {
                     self.forget(room);
                 }
             }

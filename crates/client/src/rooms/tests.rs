@@ -194,7 +194,7 @@ fn messages_name_their_sender() {
     assert!(is_message(&received.receive(&message)), "an application's own message");
 }
 
-/// Asks nobody: tests say what was fetched.
+/// A provider that is never asked: tests say what was fetched.
 fn provider() -> Source {
     Source::Provider(TokenProvider::new(|_| async { None }))
 }
@@ -225,6 +225,23 @@ impl Received {
         assert!(notices.is_empty());
         self.receive(&json!({"type": "joined", "id": id, "room": room, "can": []}));
     }
+}
+
+#[test]
+fn a_room_that_is_left_and_joined_at_once_keeps_its_new_provider() {
+    let mut received = Received::new();
+    received.join_with_provider("order:7");
+    let leaving = received.rooms.leave("order:7");
+    received.rooms.set_token("order:7", provider());
+    let (joining, _) = received.rooms.join_by_token("order:7");
+    // The answer to the first request comes while the token for the second is being fetched.
+    let left = json!({"type": "left", "id": leaving, "room": "order:7", "code": "left"});
+    assert!(is_message(&received.receive(&left)));
+    let wanted = wanted(&mut received);
+    let (request, _) = received.fetched(wanted, Some("two"));
+    assert_eq!(request, Some(json!({"type": "join", "id": joining, "room": "order:7", "token": "two"})));
+    received.receive(&json!({"type": "joined", "id": joining, "room": "order:7", "can": []}));
+    assert_eq!(received.joined(), ["order:7"]);
 }
 
 #[test]

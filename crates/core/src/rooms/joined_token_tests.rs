@@ -156,7 +156,7 @@ fn a_token_lets_its_user_into_its_room_until_it_expires() {
     assert_eq!(world.joined.deadline(), Some(moment(140)));
     assert_eq!(world.joined.expiring(moment(140)), [(room("order:7"), moment(200))]);
     world.tokens.now = 200;
-    assert!(!world.sends("order:7"), "before anybody has looked");
+    assert!(!world.sends("order:7"), "before the session has looked");
     assert_eq!(world.at(200), [Cause::TokenExpired]);
     assert_eq!(world.code("order:7", &newer), "token_expired");
 }
